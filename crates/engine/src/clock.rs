@@ -1,0 +1,17 @@
+//! Time as the engine sees it: a trait, so that tests run in virtual time and the sandbox in
+//! scaled time. The engine itself never asks the operating system for the time.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+/// Tells the time and waits.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// The time of day, for journal entries, leases and expiry tags.
+    fn now(&self) -> DateTime<Utc>;
+
+    /// Returns after `duration` has passed on this clock.
+    async fn sleep(&self, duration: Duration);
+}

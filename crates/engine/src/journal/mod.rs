@@ -1,0 +1,101 @@
+//! The intent log of a stack: what a run meant to do, on disk before it does it.
+//!
+//! It is needed for nothing but resuming and history; without it, names and ownership tags find
+//! everything again. It is not a state file and not a debug log.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::fault::Fault;
+use crate::plan::Action;
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, on the engine's clock.
+    pub at: DateTime<Utc>,
+    /// The run.
+    pub run: String,
+    /// What.
+    #[serde(flatten)]
+    pub record: Record,
+}
+
+/// What a journal line says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// A run begins.
+    Began {
+        /// `apply` or `destroy`.
+        verb: String,
+        /// Hash of the stack.
+        stack_hash: String,
+    },
+    /// A mutating call is about to be made.
+    Intended {
+        /// Resource.
+        address: Address,
+        /// What.
+        action: Action,
+        /// Physical name or id.
+        identity: String,
+        /// The update group, for updates.
+        group: Option<String>,
+    },
+    /// It was made and the object is as wanted.
+    Done {
+        /// Resource.
+        address: Address,
+        /// What.
+        action: Action,
+        /// Physical name or id, now known.
+        identity: String,
+        /// Seconds it took, from which the next plan learns.
+        elapsed: f64,
+    },
+    /// It failed for good.
+    Failed {
+        /// Resource.
+        address: Address,
+        /// What.
+        action: Action,
+        /// Why.
+        fault: Fault,
+    },
+    /// Work was stopped for a change and must be started again, whatever happens in between.
+    MustResume {
+        /// Resource.
+        address: Address,
+        /// Physical name or id.
+        identity: String,
+    },
+    /// The run is over.
+    Ended {
+        /// Whether every step succeeded.
+        complete: bool,
+    },
+}
+
+/// Why the journal could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal `{path}` cannot be {verb}")]
+pub struct JournalError {
+    /// The file.
+    pub path: String,
+    /// `read` or `written`.
+    pub verb: &'static str,
+    /// The system's reason.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// Where entries go: a file for real runs, memory for tests.
+pub trait Journal: Send + Sync {
+    /// Appends and makes durable; returns only then.
+    fn record(&self, entry: &Entry) -> Result<(), JournalError>;
+
+    /// Everything recorded so far, oldest first. A torn last line is left out.
+    fn entries(&self) -> Result<Vec<Entry>, JournalError>;
+}

@@ -1,0 +1,19 @@
+//! The engine of towpath: stack files, plans, apply and journal.
+//!
+//! It does not know AWS, a terminal, the environment or the wall clock: kinds come in through
+//! [`kind::Kind`], time through [`clock::Clock`], events go out through [`event::Event`].
+//!
+//! Start reading at `stack` (what the user wants), then `kind` (what exists and how to change
+//! it), `plan` (the difference, as a value) and `apply` (the only module that acts).
+
+pub mod address;
+pub mod clock;
+pub mod diag;
+pub mod event;
+pub mod fault;
+pub mod journal;
+pub mod kind;
+pub mod plan;
+pub mod secret;
+pub mod stack;
+pub mod value;

@@ -1,0 +1,174 @@
+//! A plan as a value: what will be done, in which order, why, how long it takes, what it costs
+//! and what would be lost. Building one is a pure function of stack and observation (`build`);
+//! carrying it out is `apply`. Nothing here reads or writes the world.
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::kind::{Place, Price, Seconds};
+use crate::value::Value;
+
+/// What a step does. The character is the legend of the printed plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// `+` make an object.
+    Create,
+    /// `~` change fields of one group in place.
+    Update,
+    /// `-` delete an object.
+    Delete,
+    /// `=` put our tags on an object that was not ours (adopted or shared).
+    Tag,
+    /// `‖` stop running work for a change.
+    Pause,
+    /// `▸` start that work again.
+    Resume,
+}
+
+impl Action {
+    /// The character of the legend.
+    pub fn symbol(self) -> char {
+        match self {
+            Self::Create => '+',
+            Self::Update => '~',
+            Self::Delete => '-',
+            Self::Tag => '=',
+            Self::Pause => '‖',
+            Self::Resume => '▸',
+        }
+    }
+}
+
+/// One field of one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Path inside the spec, e.g. `ingress` or `settings.FullLoadSettings.CommitRate`.
+    pub path: String,
+    /// The live value; `Null` when absent or not readable.
+    pub before: Value,
+    /// The declared value; may hold reference markers ("known after apply").
+    pub after: Value,
+    /// The API rule that makes this field force a replacement.
+    pub forces_replacement: Option<String>,
+    /// What data the change loses.
+    pub loses: Option<String>,
+}
+
+/// Why a step is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The stack declares what does not exist.
+    Declared,
+    /// The live object differs from the stack.
+    Differs,
+    /// A field that cannot change in place differs (half of a replacement).
+    Replaced,
+    /// It is ours by its tags and no longer in the stack.
+    Removed,
+    /// `destroy`.
+    Destroyed,
+    /// Another step needs it: the id of that step.
+    For(usize),
+    /// The user asked for it (`--replace`, `adopt`).
+    Asked,
+    /// It exists in a failed state and must be made again.
+    Broken,
+}
+
+/// One call (or pause, or resume) of the plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Position in `Plan::steps`.
+    pub id: usize,
+    /// The resource; for an object no longer in the stack, the name in its tags.
+    pub address: Address,
+    /// What it does.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// The physical name or id, as far as it is known.
+    pub identity: String,
+    /// The update group, for updates.
+    pub group: Option<String>,
+    /// The fields. For a create all declared ones, for a delete none.
+    pub changes: Vec<FieldChange>,
+    /// The spec to send, with markers for what is known only later. `Null` for deletes.
+    pub spec: Value,
+    /// Ids of the steps that must have succeeded before.
+    pub after: Vec<usize>,
+    /// How long it should take on AWS.
+    pub seconds: Seconds,
+    /// Data that is lost, in words.
+    pub loses: Option<String>,
+    /// Work that is interrupted, in words.
+    pub interrupts: Option<String>,
+    /// Price of the object per month, for creates and deletes.
+    pub price: Option<Price>,
+    /// Name of the final snapshot, for deletes that take one.
+    pub final_snapshot: Option<String>,
+    /// Fingerprint of the live object the step relies on; `None` when it must be absent.
+    pub fingerprint: Option<String>,
+}
+
+/// Something the user should know although no step follows from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Note {
+    /// The resource.
+    pub address: Address,
+    /// What there is to know, e.g. that a change is scheduled for the maintenance window.
+    pub text: String,
+}
+
+/// An object that stands in the way and is not ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreign {
+    /// The resource that wants its name.
+    pub address: Address,
+    /// The object.
+    pub identity: String,
+    /// The stack that owns it, if it has one.
+    pub owner: Option<String>,
+}
+
+/// Everything that will be done, and nothing else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this format.
+    pub format: u32,
+    /// Where.
+    pub place: Place,
+    /// towpath's version.
+    pub version: String,
+    /// Hash of the loaded stack.
+    pub stack_hash: String,
+    /// The steps, in an order in which they could be done one by one.
+    pub steps: Vec<Step>,
+    /// Resources for which nothing is to be done.
+    pub unchanged: Vec<Address>,
+    /// Objects kept although a destroy was asked for, with the reason.
+    pub kept: Vec<Note>,
+    /// Remarks.
+    pub notes: Vec<Note>,
+    /// Foreign objects; while there is one, the plan cannot be applied.
+    pub foreign: Vec<Foreign>,
+    /// Steps that lose protected data without leave; while there is one, the plan cannot be applied.
+    pub refused: Vec<Note>,
+    /// Expected time of the whole on AWS, along the critical path.
+    pub seconds: Seconds,
+    /// The steps of that path, in order.
+    pub critical_path: Vec<usize>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether `apply` may carry it out.
+    pub fn is_allowed(&self) -> bool {
+        self.foreign.is_empty() && self.refused.is_empty()
+    }
+}

@@ -1,0 +1,124 @@
+//! A stack file as typed data. `load` reads, overlays, interpolates and checks it and collects
+//! every mistake; nothing here talks to AWS or reads the environment (the caller hands both in).
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::diag::Span;
+use crate::value::Value;
+
+/// Which AWS a stack is applied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// The local AWS that towpath brings along.
+    Sandbox,
+    /// The account that the credentials belong to.
+    Aws,
+}
+
+/// A loaded stack: every reference is resolved to a marker, every default filled in.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// `stack:`; prefix of every physical name.
+    pub name: String,
+    /// `target:`, the sandbox unless said otherwise.
+    pub target: Target,
+    /// `aws.region`.
+    pub region: Option<String>,
+    /// `aws.account`, compared with the caller's before any other call.
+    pub account: Option<String>,
+    /// `tags:`, put on every object beside the ownership tags.
+    pub tags: BTreeMap<String, String>,
+    /// `expires:` in seconds from apply.
+    pub expires: Option<u64>,
+    /// `resources:` in file order.
+    pub resources: IndexMap<String, Resource>,
+    /// `pipeline:`.
+    pub pipeline: Pipeline,
+    /// `moved:`: new name by old name of resources that were renamed.
+    pub moved: BTreeMap<String, String>,
+    /// Names of the environment variables from which secrets are taken, with their places.
+    pub secret_variables: Vec<(String, Span)>,
+}
+
+/// One block under `resources:`.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Kind and name.
+    pub address: Address,
+    /// The kind's own fields as written, with reference markers and without `kind` etc.
+    pub spec: Value,
+    /// `protect:`; `None` leaves it to whether the kind holds data.
+    pub protect: Option<bool>,
+    /// `depends_on:`: edges beyond those of the references.
+    pub depends_on: Vec<String>,
+    /// The place of the block's key.
+    pub span: Span,
+}
+
+impl Resource {
+    /// The names of all resources this one needs: references and `depends_on`, each once.
+    pub fn needs(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            crate::value::references(&self.spec).into_iter().map(|reference| reference.resource).collect();
+        names.extend(self.depends_on.iter().cloned());
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+/// What `up` does after `apply`; each part is optional.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// CSV files into the source.
+    pub upload: Option<Upload>,
+    /// The replication task to run.
+    pub migrate: Option<Migrate>,
+    /// The comparison of source and warehouse.
+    pub validate: Option<Validate>,
+    /// The SQL models to build and test.
+    pub models: Option<Models>,
+}
+
+/// `pipeline.upload`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Folder of CSV files, relative to the project (the folder above `stacks/`).
+    pub from: String,
+    /// The source endpoint's resource name.
+    pub into: String,
+    /// The schema of the tables.
+    pub schema: String,
+    /// Column types by table, `table: {column: type}`, over what is inferred.
+    pub types: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// `pipeline.migrate`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Migrate {
+    /// The replication task's resource name.
+    pub task: String,
+}
+
+/// `pipeline.validate`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Validate {
+    /// `counts`, `columns` or `rows`.
+    pub level: String,
+}
+
+/// `pipeline.models`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Models {
+    /// Folder of the dbt project, relative like `upload.from`.
+    pub project: String,
+    /// The workgroup's resource name.
+    pub warehouse: String,
+    /// Schema the models are built in.
+    pub schema: String,
+}

@@ -1,0 +1,68 @@
+//! The SQL side of the program: one trait, two databases.
+//!
+//! `postgres` speaks to the source and to PostgreSQL warehouses, `redshift` to Redshift
+//! Serverless through the Data API. Values come back as text, because everything above compares,
+//! counts or prints; nothing here knows models, migrations or AWS credentials.
+
+use async_trait::async_trait;
+
+/// Which SQL a database understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// PostgreSQL 15 or later.
+    Postgres,
+    /// Amazon Redshift.
+    Redshift,
+}
+
+/// A result: column names and rows of text, `None` for NULL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Names in order.
+    pub columns: Vec<String>,
+    /// One entry per row, each as long as `columns`.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// A failed statement.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The server could not be reached or the connection was lost; the effect is unknown.
+    #[error("cannot reach {server}: {message}")]
+    Unreachable {
+        /// Host and port, or the workgroup.
+        server: String,
+        /// The reason, without credentials.
+        message: String,
+    },
+    /// The server refused the statement.
+    #[error("{message}")]
+    Refused {
+        /// SQLSTATE where there is one.
+        code: Option<String>,
+        /// The server's message, with detail and hint.
+        message: String,
+        /// Position in the statement, in characters from 1.
+        position: Option<u32>,
+    },
+}
+
+/// A place that runs SQL. Every method may be called from many tasks at once.
+#[async_trait]
+pub trait Database: Send + Sync {
+    /// The dialect to write.
+    fn dialect(&self) -> Dialect;
+
+    /// The name shown in messages and compared in caches: host and database, or workgroup and
+    /// database; never credentials.
+    fn name(&self) -> String;
+
+    /// Runs one statement and returns its rows (none for statements without a result).
+    async fn query(&self, sql: &str) -> Result<Rows, DatabaseError>;
+
+    /// Runs one statement and returns how many rows it changed, where the server says.
+    async fn execute(&self, sql: &str) -> Result<Option<u64>, DatabaseError>;
+
+    /// Runs the statements in one transaction: all or nothing.
+    async fn transaction(&self, statements: &[String]) -> Result<(), DatabaseError>;
+}

@@ -1,0 +1,3 @@
+//! towpath as a library, for its own program and tests.
+
+pub mod database;
