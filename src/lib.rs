@@ -1,3 +1,4 @@
 //! towpath as a library, for its own program and tests.
 
 pub mod database;
+pub mod sample;
