@@ -4,6 +4,10 @@
 //! Serverless through the Data API. Values come back as text, because everything above compares,
 //! counts or prints; nothing here knows models, migrations or AWS credentials.
 
+pub mod postgres;
+#[cfg(test)]
+pub(crate) mod server;
+
 use async_trait::async_trait;
 
 /// Which SQL a database understands.

@@ -39,7 +39,7 @@ pub(super) fn write(random: &mut impl Rng, files: &mut Files) -> Result<(), Samp
 }
 
 fn write_teams(random: &mut impl Rng, files: &mut Files) -> Result<Vec<Team>, SampleError> {
-    let sizes = spread(random, MEMBERSHIPS, &[60; TEAMS]);
+    let sizes = spread(random, MEMBERSHIPS, &vec![60; TEAMS]);
     let mut first_member = 0;
     let mut teams = Vec::with_capacity(TEAMS);
     for members in sizes {
@@ -84,7 +84,7 @@ fn write_memberships(random: &mut impl Rng, files: &mut Files, teams: &[Team]) -
 
 fn write_events(random: &mut impl Rng, files: &mut Files, teams: &[Team]) -> Result<Vec<Event>, SampleError> {
     let mut nowhere = Sample::new(DEFECTS.events_without_place, EVENTS);
-    let counts = spread(random, EVENTS, &[80; TEAMS]);
+    let counts = spread(random, EVENTS, &vec![80; TEAMS]);
     let mut events = Vec::with_capacity(EVENTS);
     for (team, count) in counts.into_iter().enumerate() {
         for _ in 0..count {
