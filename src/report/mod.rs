@@ -1,0 +1,9 @@
+//! Everything a person or a program reads: text, bars, JSON, Markdown.
+//!
+//! `report` sees values only (events, plans, diagnostics, summaries), never a kind, a client or
+//! the journal. Start at `output` (the streams), then the file named after what is shown.
+
+pub mod output;
+pub mod plan;
+pub mod run;
+pub mod style;

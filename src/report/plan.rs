@@ -1,0 +1,280 @@
+//! A plan as text for a terminal and as Markdown for a pull request.
+//!
+//! Both print the same facts from [`Plan`]; nothing is computed here that a JSON reader could not
+//! compute too.
+
+use std::fmt::Write as _;
+
+use towpath_engine::plan::{Action, FieldChange, Note, Plan, Reason, Step};
+use towpath_engine::value::{Reference, Value};
+
+use super::style::{Color, estimate, plural};
+
+/// The longest value shown on one line; longer ones are cut in the middle.
+const WIDTH: usize = 88;
+
+/// The plan for a terminal.
+pub fn text(plan: &Plan, color: Color) -> String {
+    let mut out = String::new();
+    for step in &plan.steps {
+        block(&mut out, plan, step, color);
+    }
+    notes(&mut out, "Kept:", &plan.kept, color);
+    notes(&mut out, "Notes:", &plan.notes, color);
+    obstacles(&mut out, plan, color);
+    out.push_str(&summary(plan, color));
+    out
+}
+
+/// The plan as Markdown with one collapsible block per step; stable, so that two runs of the same
+/// plan give the same comment.
+pub fn markdown(plan: &Plan) -> String {
+    let mut out = format!("### towpath plan: `{}`\n\n", plan.place.stack);
+    let _ = writeln!(out, "{}\n", summary(plan, Color::Off).trim().replace('\n', "  \n"));
+    for step in &plan.steps {
+        let _ = writeln!(
+            out,
+            "<details><summary><code>{}</code> <code>{}</code> {}{}</summary>\n\n```\n{}```\n\n</details>\n",
+            step.action.symbol(),
+            step.address,
+            verb(step),
+            if step.loses.is_some() { " ⚠ data loss" } else { "" },
+            fields(step, Color::Off)
+        );
+    }
+    let mut rest = String::new();
+    notes(&mut rest, "Kept:", &plan.kept, Color::Off);
+    notes(&mut rest, "Notes:", &plan.notes, Color::Off);
+    obstacles(&mut rest, plan, Color::Off);
+    if !rest.is_empty() {
+        let _ = write!(out, "```\n{rest}```\n");
+    }
+    out
+}
+
+fn paint(color: Color, action: Action, text: &str) -> String {
+    match action {
+        Action::Create | Action::Resume => color.green(text),
+        Action::Update | Action::Tag | Action::Pause => color.yellow(text),
+        Action::Delete => color.red(text),
+    }
+}
+
+/// What a step does, in the words of a sentence about it.
+fn verb(step: &Step) -> &'static str {
+    match (step.action, &step.reason) {
+        (Action::Create, Reason::Replaced) => "is made again (second half of a replacement)",
+        (Action::Create, Reason::Broken) => "is made again",
+        (Action::Create, _) => "is made",
+        (Action::Update, _) => "is changed in place",
+        (Action::Delete, Reason::Replaced) => "is deleted (first half of a replacement)",
+        (Action::Delete, Reason::Removed) => "is deleted, because the stack no longer declares it",
+        (Action::Delete, Reason::Broken) => "is deleted, because it is broken",
+        (Action::Delete, _) => "is deleted",
+        (Action::Tag, Reason::Asked) => "is adopted",
+        (Action::Tag, _) => "gets its tags",
+        (Action::Pause, _) => "is stopped for a change",
+        (Action::Resume, _) => "is started again",
+    }
+}
+
+fn block(out: &mut String, plan: &Plan, step: &Step, color: Color) {
+    let symbol = paint(color, step.action, &step.action.symbol().to_string());
+    let _ = writeln!(
+        out,
+        "  {symbol} {} {}  {}",
+        color.bold(&step.address.to_string()),
+        verb(step),
+        color.dim(&step.identity)
+    );
+    if let Reason::For(id) = step.reason
+        && let Some(other) = plan.steps.get(id)
+    {
+        let _ = writeln!(out, "      {}", color.dim(&format!("because {} {}", other.address, verb(other))));
+    }
+    out.push_str(&fields(step, color));
+    if let Some(loses) = &step.loses {
+        let _ = writeln!(out, "      {} {loses}", color.red("loses data:"));
+    }
+    if let Some(interrupts) = &step.interrupts {
+        let _ = writeln!(out, "      {} {interrupts}", color.yellow("interrupts:"));
+    }
+    if let Some(snapshot) = &step.final_snapshot {
+        let _ = writeln!(out, "      final snapshot: {snapshot}");
+    }
+    out.push('\n');
+}
+
+fn fields(step: &Step, color: Color) -> String {
+    let mut out = String::new();
+    let width = step.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0);
+    for change in &step.changes {
+        let _ = writeln!(out, "      {:width$}  {}", change.path, field(step.action, change, color));
+    }
+    out
+}
+
+fn field(action: Action, change: &FieldChange, color: Color) -> String {
+    let mut line = if action == Action::Create && change.before.is_null() {
+        value(&change.after)
+    } else {
+        format!("{} → {}", value(&change.before), value(&change.after))
+    };
+    if let Some(rule) = &change.forces_replacement {
+        let _ = write!(line, "  {}", color.red(&format!("forces replacement: {rule}")));
+    }
+    if let Some(loses) = &change.loses {
+        let _ = write!(line, "  {}", color.red(&format!("loses {loses}")));
+    }
+    line
+}
+
+/// A value on one line: references as "known after apply", long ones cut in the middle.
+pub(crate) fn value(value: &Value) -> String {
+    if let Some(reference) = Reference::from_value(value) {
+        return format!("‹{}.{}, known after apply›", reference.resource, reference.attribute);
+    }
+    let text = match value {
+        Value::Null => "‹none›".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(self::value).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => format!(
+            "{{{}}}",
+            map.iter().map(|(key, item)| format!("{key}: {}", self::value(item))).collect::<Vec<_>>().join(", ")
+        ),
+        other => other.to_string(),
+    };
+    let text = text.replace('\n', "⏎");
+    let length = text.chars().count();
+    if length <= WIDTH {
+        return text;
+    }
+    let head: String = text.chars().take(WIDTH / 2).collect();
+    let tail: String = text.chars().skip(length - WIDTH / 2 + 1).collect();
+    format!("{head}…{tail}")
+}
+
+fn notes(out: &mut String, title: &str, notes: &[Note], color: Color) {
+    if notes.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{}", color.bold(title));
+    for note in notes {
+        let _ = writeln!(out, "  {}: {}", note.address, note.text);
+    }
+    out.push('\n');
+}
+
+fn obstacles(out: &mut String, plan: &Plan, color: Color) {
+    for foreign in &plan.foreign {
+        let owner = foreign
+            .owner
+            .as_ref()
+            .map_or_else(|| "it carries no towpath tags".to_owned(), |owner| format!("it belongs to {owner}"));
+        let _ = writeln!(
+            out,
+            "{} `{}` exists already and is not this stack's: {owner}.\n  To take it over:\n      towpath adopt {}\n",
+            color.red(&format!("refused: {}", foreign.address)),
+            foreign.identity,
+            foreign.address.name
+        );
+    }
+    for refused in &plan.refused {
+        let _ = writeln!(
+            out,
+            "{} {}\n  To allow it:\n      --allow-data-loss {}\n",
+            color.red(&format!("refused: {}", refused.address)),
+            refused.text,
+            refused.address.name
+        );
+    }
+}
+
+/// Counts, time and price.
+pub fn summary(plan: &Plan, color: Color) -> String {
+    let place = format!("account {}, region {}", plan.place.account, plan.place.region);
+    if plan.is_empty() && plan.is_allowed() {
+        return format!("Nothing to do: {} as declared in {place}.\n", plural_are(plan.unchanged.len()));
+    }
+    let count = |action: Action| plan.steps.iter().filter(|step| step.action == action).count();
+    let replaced = plan
+        .steps
+        .iter()
+        .filter(|step| step.action == Action::Create && matches!(step.reason, Reason::Replaced | Reason::Broken))
+        .count();
+    let mut out = format!(
+        "{} {} to create, {} to change, {} to delete{}, {} unchanged in {place}.\n",
+        color.bold("Plan:"),
+        count(Action::Create) - replaced,
+        distinct_updates(plan),
+        count(Action::Delete) - replaced.min(count(Action::Delete)),
+        if replaced > 0 { format!(", {replaced} to replace") } else { String::new() },
+        plan.unchanged.len(),
+    );
+    if !plan.steps.is_empty() {
+        let path: Vec<&str> = plan
+            .critical_path
+            .iter()
+            .filter_map(|id| plan.steps.get(*id))
+            .map(|step| step.address.name.as_str())
+            .collect();
+        let _ = writeln!(
+            out,
+            "{} about {} on AWS ({} to {}), along {}.",
+            color.bold("Time:"),
+            estimate(plan.seconds.typical),
+            estimate(plan.seconds.low),
+            estimate(plan.seconds.high),
+            path.join(" → ")
+        );
+    }
+    out.push_str(&price(plan, color));
+    out
+}
+
+fn plural_are(count: usize) -> String {
+    match count {
+        1 => "1 object stands".to_owned(),
+        _ => format!("{} stand", plural(count, "object")),
+    }
+}
+
+/// Several groups of one object are one change to the person who reads.
+fn distinct_updates(plan: &Plan) -> usize {
+    let mut names: Vec<_> = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::Update | Action::Tag))
+        .map(|step| &step.address)
+        .collect();
+    names.sort();
+    names.dedup();
+    names.len()
+}
+
+/// The change of the monthly bill, and what is charged by use.
+fn price(plan: &Plan, color: Color) -> String {
+    let mut monthly = 0.0;
+    let mut by_use = Vec::new();
+    for step in &plan.steps {
+        let sign = match step.action {
+            Action::Create => 1.0,
+            Action::Delete => -1.0,
+            _ => continue,
+        };
+        let Some(price) = &step.price else { continue };
+        match price.monthly {
+            Some(dollars) => monthly += sign * dollars,
+            None if sign > 0.0 => by_use.push(format!("{} ({})", step.address.name, price.basis)),
+            None => {}
+        }
+    }
+    let mut out = String::new();
+    if monthly.abs() >= 0.005 {
+        let _ = writeln!(out, "{} {monthly:+.2} US dollars a month (list prices, 730 hours).", color.bold("Cost:"));
+    }
+    if !by_use.is_empty() {
+        let _ = writeln!(out, "{} {}.", color.bold("Charged by use:"), by_use.join("; "));
+    }
+    out
+}
