@@ -1,4 +1,5 @@
 //! towpath as a library, for its own program and tests.
 
 pub mod database;
+pub mod report;
 pub mod sample;

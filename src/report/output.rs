@@ -132,7 +132,9 @@ impl Output {
         });
         if let Some(total) = total {
             bar.set_length(total);
-            bar.set_style(style("{spinner} {wide_msg} {bar:24.cyan/dim} {human_pos:>9}/{human_len:<9} {per_sec:>12} {eta:>4}"));
+            bar.set_style(style(
+                "{spinner} {wide_msg} {bar:24.cyan/dim} {human_pos:>9}/{human_len:<9} {per_sec:>12} {eta:>4}",
+            ));
         } else {
             bar.set_style(style("{spinner} {wide_msg} {elapsed:>5}"));
         }

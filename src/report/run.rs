@@ -61,11 +61,7 @@ impl<'output> Run<'output> {
             }
             EventKind::StepWaiting { step, address, status } => self.status(*step, &key(*step), address, status),
             EventKind::StepRetried { address, fault, delay, .. } => {
-                self.output.talk(&format!(
-                    "  {} {address} again in {}: {fault}",
-                    color.yellow("↻"),
-                    duration(*delay)
-                ));
+                self.output.talk(&format!("  {} {address} again in {}: {fault}", color.yellow("↻"), duration(*delay)));
             }
             EventKind::StepSucceeded { step, address, action, elapsed, recovered } => {
                 self.output.finish(&key(*step));
