@@ -1,1 +1,7 @@
-//! Tests.
+//! The behaviour of the program, through its command line.
+//!
+//! One binary, so that the SDK is linked once; one module per command. The tests spawn the built
+//! program in an environment of their own (`env`) and start every server they need themselves.
+
+mod architecture;
+mod env;
