@@ -70,3 +70,14 @@ pub trait Database: Send + Sync {
     /// Runs the statements in one transaction: all or nothing.
     async fn transaction(&self, statements: &[String]) -> Result<(), DatabaseError>;
 }
+
+/// A name as both dialects take it, whatever characters it has.
+pub fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Text as a literal. PostgreSQL sessions are set to `standard_conforming_strings`; Redshift
+/// reads backslashes as escapes, so text from outside must not reach it this way.
+pub fn quote_literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -82,7 +82,7 @@ impl Postgres {
         Ok(Session { pool: self, client: Some(client), _permit: permit })
     }
 
-    async fn run(&self, sql: &str) -> Result<(Rows, u64), DatabaseError> {
+    pub(crate) async fn run(&self, sql: &str) -> Result<(Rows, u64), DatabaseError> {
         let session = self.session().await?;
         let result = session.run(sql).await;
         // A connection that broke does not always know it yet: it must not serve the next call.
