@@ -1,0 +1,190 @@
+//! S3's REST protocol: the operation is in verb, path and the name of a subresource.
+//!
+//! Source: Amazon S3 API reference; path-style addresses, and virtual-hosted ones under `localhost`.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use super::xml::{Lists, write_members};
+use super::{Request, Response, query, request_id};
+use crate::call::ApiError;
+
+/// The namespace of S3's XML.
+pub(crate) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+/// What a request is about.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) request: &'a Request,
+    /// The bucket; empty when the request is about the account.
+    pub(crate) bucket: String,
+    /// The key; empty when the request is about the bucket.
+    pub(crate) key: String,
+    /// The parameters of the address.
+    pub(crate) query: BTreeMap<String, String>,
+}
+
+impl<'a> Target<'a> {
+    /// Reads the address of a request.
+    pub(crate) fn of(request: &'a Request) -> Result<Self, ApiError> {
+        let path = percent_decode_str(request.uri.path()).decode_utf8();
+        let path = path.map_err(|_| ApiError::new("InvalidURI", "Couldn't parse the specified URI."))?;
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        let (bucket, key) = match virtual_bucket(request) {
+            Some(bucket) => (bucket, path),
+            None => path.split_once('/').map_or((path.to_owned(), ""), |(bucket, key)| (bucket.to_owned(), key)),
+        };
+        let query = query::form(request.uri.query().unwrap_or_default()).into_iter().collect();
+        Ok(Self { request, bucket, key: key.to_owned(), query })
+    }
+
+    /// Whether the address names a subresource.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.query.contains_key(name)
+    }
+}
+
+/// The bucket in a host name such as `bucket.localhost:9000`.
+fn virtual_bucket(request: &Request) -> Option<String> {
+    let host = request.header("host")?;
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name.strip_suffix(".localhost").map(str::to_owned)
+}
+
+/// Subresources that name an operation, with the noun of that operation.
+const BUCKET_NOUNS: [(&str, &str); 10] = [
+    ("accelerate", "BucketAccelerateConfiguration"),
+    ("cors", "BucketCors"),
+    ("encryption", "BucketEncryption"),
+    ("lifecycle", "BucketLifecycleConfiguration"),
+    ("logging", "BucketLogging"),
+    ("ownershipControls", "BucketOwnershipControls"),
+    ("policy", "BucketPolicy"),
+    ("publicAccessBlock", "PublicAccessBlock"),
+    ("tagging", "BucketTagging"),
+    ("versioning", "BucketVersioning"),
+];
+
+/// The name of the operation a request asks for.
+pub(crate) fn operation(request: &Request) -> Result<String, ApiError> {
+    let target = Target::of(request)?;
+    let verb = request.method.as_str();
+    let copies = request.header("x-amz-copy-source").is_some();
+    let name = match (target.bucket.is_empty(), target.key.is_empty()) {
+        (true, _) => match verb {
+            "GET" => "ListBuckets",
+            _ => "",
+        },
+        (false, true) => return Ok(bucket_operation(&target, verb)),
+        (false, false) => match verb {
+            "PUT" if target.has("partNumber") => "UploadPart",
+            "PUT" if target.has("tagging") => "PutObjectTagging",
+            "PUT" if copies => "CopyObject",
+            "PUT" => "PutObject",
+            "GET" if target.has("tagging") => "GetObjectTagging",
+            "GET" if target.has("uploadId") => "ListParts",
+            "GET" => "GetObject",
+            "HEAD" => "HeadObject",
+            "DELETE" if target.has("uploadId") => "AbortMultipartUpload",
+            "DELETE" if target.has("tagging") => "DeleteObjectTagging",
+            "DELETE" => "DeleteObject",
+            "POST" if target.has("uploads") => "CreateMultipartUpload",
+            "POST" if target.has("uploadId") => "CompleteMultipartUpload",
+            _ => "",
+        },
+    };
+    Ok(if name.is_empty() { format!("{verb} object") } else { name.to_owned() })
+}
+
+fn bucket_operation(target: &Target<'_>, verb: &str) -> String {
+    let prefix = match verb {
+        "GET" => "Get",
+        "PUT" => "Put",
+        "DELETE" => "Delete",
+        _ => "",
+    };
+    if let Some((_, noun)) = BUCKET_NOUNS.iter().find(|(name, _)| target.has(name)) {
+        // The operation to delete a lifecycle is named differently from those to read and write it.
+        let noun = if (prefix, *noun) == ("Delete", "BucketLifecycleConfiguration") { "BucketLifecycle" } else { noun };
+        return format!("{prefix}{noun}");
+    }
+    match verb {
+        "GET" if target.has("location") => "GetBucketLocation",
+        "GET" if target.has("versions") => "ListObjectVersions",
+        "GET" if target.has("uploads") => "ListMultipartUploads",
+        "GET" if target.has("list-type") => "ListObjectsV2",
+        "GET" => "ListObjects",
+        "HEAD" => "HeadBucket",
+        "PUT" => "CreateBucket",
+        "DELETE" => "DeleteBucket",
+        "POST" if target.has("delete") => "DeleteObjects",
+        _ => "POST bucket",
+    }
+    .to_owned()
+}
+
+/// An answer whose XML has `root` around the members of `output`; lists are flat.
+pub(crate) fn document(root: &str, output: &Value) -> Response {
+    let mut body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"{NAMESPACE}\">");
+    write_members(&mut body, output, Lists::Flat);
+    body.push_str(&format!("</{root}>"));
+    with_id(Response::new(200, "application/xml", body))
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: u16) -> Response {
+    with_id(Response { status, headers: Vec::new(), body: bytes::Bytes::new() })
+}
+
+/// An answer with an error. A client that asked with HEAD sees its status only: HTTP has no body there.
+pub(crate) fn failure(error: &ApiError) -> Response {
+    if error.status == 304 {
+        return empty(304);
+    }
+    let mut body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>".to_owned();
+    let id = request_id();
+    let members = json!({"Code": error.code, "Message": error.message, "RequestId": id, "HostId": id});
+    write_members(&mut body, &members, Lists::Flat);
+    body.push_str("</Error>");
+    with_id(Response::new(error.status, "application/xml", body))
+}
+
+fn with_id(mut response: Response) -> Response {
+    response.headers.push(("x-amz-request-id", request_id()));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(method: &str, uri: &str, host: &str) -> String {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("host", host.parse().unwrap());
+        let request =
+            Request { method: method.parse().unwrap(), uri: uri.parse().unwrap(), headers, body: bytes::Bytes::new() };
+        operation(&request).unwrap()
+    }
+
+    #[test]
+    fn verb_path_and_subresource_name_the_operation() {
+        let host = "127.0.0.1:4566";
+        for (method, uri, expected) in [
+            ("GET", "/", "ListBuckets"),
+            ("PUT", "/b", "CreateBucket"),
+            ("PUT", "/b/", "CreateBucket"),
+            ("GET", "/b/?list-type=2&prefix=a%2F", "ListObjectsV2"),
+            ("PUT", "/b?publicAccessBlock", "PutPublicAccessBlock"),
+            ("DELETE", "/b?lifecycle", "DeleteBucketLifecycle"),
+            ("POST", "/b?delete", "DeleteObjects"),
+            ("PUT", "/b/a/key?x-id=PutObject", "PutObject"),
+            ("POST", "/b/a/key?uploads", "CreateMultipartUpload"),
+            ("PUT", "/b/a/key?partNumber=1&uploadId=u", "UploadPart"),
+        ] {
+            assert_eq!(name(method, uri, host), expected, "{method} {uri}");
+        }
+        assert_eq!(name("GET", "/key", "bucket.localhost:4566"), "GetObject");
+    }
+}

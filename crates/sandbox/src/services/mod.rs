@@ -1,0 +1,18 @@
+//! The emulated services: one file each with one function per operation, and this table.
+//!
+//! To add an operation, write its function and its line in the service's `OPERATIONS`.
+
+mod dms;
+mod redshift_data;
+mod redshift_serverless;
+mod sts;
+
+use crate::cloud::Cloud;
+use crate::router::Service;
+
+/// Every service, by the name in the credential scope.
+pub(crate) const SERVICES: &[Service] =
+    &[dms::SERVICE, redshift_data::SERVICE, redshift_serverless::SERVICE, sts::SERVICE];
+
+/// Takes up the work that was under way when the last process ended.
+pub(crate) fn started(_cloud: &Cloud) {}

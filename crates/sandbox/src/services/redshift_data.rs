@@ -1,0 +1,12 @@
+//! The Amazon Redshift Data API.
+
+use crate::call::Codes;
+use crate::router::{Protocol, Reach, Service};
+
+pub(crate) const SERVICE: Service = Service {
+    name: "redshift-data",
+    protocol: Protocol::Json { target: "RedshiftData" },
+    reach: Reach::Regional,
+    codes: &Codes { missing: "ValidationException", invalid: "ValidationException" },
+    operations: &[],
+};

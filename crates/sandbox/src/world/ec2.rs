@@ -1,0 +1,351 @@
+//! State of EC2's networking.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Tags;
+use crate::arn::{Place, ec2_id};
+use crate::clock::Timestamp;
+
+/// What EC2 holds, everything by id.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ec2 {
+    /// VPCs.
+    pub vpcs: BTreeMap<String, Vpc>,
+    /// Subnets.
+    pub subnets: BTreeMap<String, Subnet>,
+    /// Security groups.
+    pub security_groups: BTreeMap<String, SecurityGroup>,
+    /// Rules of all security groups.
+    pub rules: BTreeMap<String, Rule>,
+    /// Network interfaces; services add theirs.
+    pub network_interfaces: BTreeMap<String, NetworkInterface>,
+    /// Route tables: the main one of each VPC.
+    pub route_tables: BTreeMap<String, RouteTable>,
+    /// VPC endpoints.
+    pub vpc_endpoints: BTreeMap<String, VpcEndpoint>,
+}
+
+/// A VPC.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Vpc {
+    /// `vpc-…`
+    pub id: String,
+    /// Its IPv4 block.
+    pub cidr: String,
+    /// Whether it is the region's default VPC.
+    pub is_default: bool,
+    /// `EnableDnsHostnames`.
+    pub dns_hostnames: bool,
+    /// `EnableDnsSupport`.
+    pub dns_support: bool,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A subnet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Subnet {
+    /// `subnet-…`
+    pub id: String,
+    /// Its VPC.
+    pub vpc_id: String,
+    /// Its IPv4 block.
+    pub cidr: String,
+    /// The name of its availability zone, for example `eu-north-1a`.
+    pub zone: String,
+    /// Whether it is the default subnet of its zone.
+    pub default_for_zone: bool,
+    /// `MapPublicIpOnLaunch`.
+    pub public_addresses: bool,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A security group; its rules are in [`Ec2::rules`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SecurityGroup {
+    /// `sg-…`
+    pub id: String,
+    /// Its VPC.
+    pub vpc_id: String,
+    /// Its name, unique in the VPC without regard to case.
+    pub name: String,
+    /// Its description.
+    pub description: String,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Which way a rule lets traffic through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Direction {
+    /// Into the group.
+    Ingress,
+    /// Out of the group.
+    Egress,
+}
+
+/// One rule of a security group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// `sgr-…`
+    pub id: String,
+    /// Its group.
+    pub group_id: String,
+    /// Its direction.
+    pub direction: Direction,
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, a number, or `-1` for all.
+    pub protocol: String,
+    /// First port, or ICMP type; -1 for all.
+    pub from_port: i64,
+    /// Last port, or ICMP code; -1 for all.
+    pub to_port: i64,
+    /// The other side.
+    pub peer: Peer,
+    /// Its description.
+    pub description: Option<String>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// The other side of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Peer {
+    /// An IPv4 block.
+    Ipv4(String),
+    /// An IPv6 block.
+    Ipv6(String),
+    /// A prefix list.
+    PrefixList(String),
+    /// Another security group, or the same.
+    Group(String),
+}
+
+/// A network interface.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NetworkInterface {
+    /// `eni-…`
+    pub id: String,
+    /// Its subnet.
+    pub subnet_id: String,
+    /// Its VPC.
+    pub vpc_id: String,
+    /// What it is for; DMS writes `DMSNetworkInterface`.
+    pub description: String,
+    /// Its security groups.
+    pub groups: Vec<String>,
+    /// Its address.
+    pub private_address: String,
+    /// The service that made it, for example `dms`; empty for one a user made.
+    pub requester: String,
+    /// Its attachment (`eni-attach-…`), when attached.
+    pub attachment: Option<String>,
+    /// When it disappears by itself.
+    pub gone_at: Option<Timestamp>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A route table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RouteTable {
+    /// `rtb-…`
+    pub id: String,
+    /// Its VPC.
+    pub vpc_id: String,
+    /// The internet gateway of its default route, if it has one.
+    pub internet_gateway: Option<String>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A VPC endpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VpcEndpoint {
+    /// `vpce-…`
+    pub id: String,
+    /// Its VPC.
+    pub vpc_id: String,
+    /// For example `com.amazonaws.eu-north-1.s3`.
+    pub service_name: String,
+    /// `Gateway` or `Interface`.
+    pub kind: String,
+    /// Route tables of a gateway.
+    pub route_tables: Vec<String>,
+    /// Subnets of an interface.
+    pub subnets: Vec<String>,
+    /// Security groups of an interface.
+    pub groups: Vec<String>,
+    /// `PrivateDnsEnabled`.
+    pub private_dns: bool,
+    /// Its policy document.
+    pub policy: Option<String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it leaves `pending`.
+    pub ready_at: Timestamp,
+    /// When it is gone; set by deleting it.
+    pub gone_at: Option<Timestamp>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+impl Ec2 {
+    /// The networking of a fresh account: one default VPC with a subnet in each of three zones.
+    pub fn fresh(place: &Place) -> Self {
+        let mut ec2 = Self {
+            vpcs: BTreeMap::new(),
+            subnets: BTreeMap::new(),
+            security_groups: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            network_interfaces: BTreeMap::new(),
+            route_tables: BTreeMap::new(),
+            vpc_endpoints: BTreeMap::new(),
+        };
+        let vpc_id = ec2.add_vpc("172.31.0.0/16", true, Tags::new());
+        for table in ec2.route_tables.values_mut() {
+            table.internet_gateway = Some(ec2_id("igw"));
+        }
+        for (index, zone) in zones(&place.region).into_iter().enumerate() {
+            let id = ec2_id("subnet");
+            let subnet = Subnet {
+                id: id.clone(),
+                vpc_id: vpc_id.clone(),
+                cidr: format!("172.31.{}.0/20", index * 16),
+                zone,
+                default_for_zone: true,
+                public_addresses: true,
+                tags: Tags::new(),
+            };
+            ec2.subnets.insert(id, subnet);
+        }
+        ec2
+    }
+
+    /// Makes a VPC with what AWS puts into each: a default security group and a main route table.
+    pub fn add_vpc(&mut self, cidr: &str, is_default: bool, tags: Tags) -> String {
+        let id = ec2_id("vpc");
+        let vpc = Vpc {
+            id: id.clone(),
+            cidr: cidr.to_owned(),
+            is_default,
+            dns_hostnames: is_default,
+            dns_support: true,
+            tags,
+        };
+        self.vpcs.insert(id.clone(), vpc);
+        let table = RouteTable { id: ec2_id("rtb"), vpc_id: id.clone(), internet_gateway: None, tags: Tags::new() };
+        self.route_tables.insert(table.id.clone(), table);
+        let group = self.add_security_group(&id, "default", "default VPC security group", Tags::new());
+        self.add_rule(&group, Direction::Ingress, Peer::Group(group.clone()));
+        id
+    }
+
+    /// Makes a security group with the egress rule that AWS gives to every new one.
+    pub fn add_security_group(&mut self, vpc_id: &str, name: &str, description: &str, tags: Tags) -> String {
+        let id = ec2_id("sg");
+        let group = SecurityGroup {
+            id: id.clone(),
+            vpc_id: vpc_id.to_owned(),
+            name: name.to_owned(),
+            description: description.to_owned(),
+            tags,
+        };
+        self.security_groups.insert(id.clone(), group);
+        self.add_rule(&id, Direction::Egress, Peer::Ipv4("0.0.0.0/0".to_owned()));
+        id
+    }
+
+    /// A rule for all traffic.
+    fn add_rule(&mut self, group_id: &str, direction: Direction, peer: Peer) {
+        let rule = Rule {
+            id: ec2_id("sgr"),
+            group_id: group_id.to_owned(),
+            direction,
+            protocol: "-1".to_owned(),
+            from_port: -1,
+            to_port: -1,
+            peer,
+            description: None,
+            tags: Tags::new(),
+        };
+        self.rules.insert(rule.id.clone(), rule);
+    }
+
+    /// The default VPC's id, if it still exists.
+    pub fn default_vpc(&self) -> Option<&str> {
+        self.vpcs.values().find(|vpc| vpc.is_default).map(|vpc| vpc.id.as_str())
+    }
+
+    /// The security group that bears the name `default` in a VPC.
+    pub fn default_group(&self, vpc_id: &str) -> Option<&str> {
+        let mut groups = self.security_groups.values();
+        groups.find(|group| group.vpc_id == vpc_id && group.name == "default").map(|group| group.id.as_str())
+    }
+
+    /// Makes an interface of a service in a subnet, attached, and gives its id.
+    pub fn add_service_interface(
+        &mut self,
+        subnet: &Subnet,
+        groups: &[String],
+        description: &str,
+        requester: &str,
+    ) -> String {
+        let id = ec2_id("eni");
+        let network = subnet.cidr.rsplit_once('.').map_or("172.31.0", |(network, _)| network);
+        let used = self.network_interfaces.values().filter(|other| other.subnet_id == subnet.id).count();
+        let interface = NetworkInterface {
+            id: id.clone(),
+            subnet_id: subnet.id.clone(),
+            vpc_id: subnet.vpc_id.clone(),
+            description: description.to_owned(),
+            groups: groups.to_vec(),
+            private_address: format!("{network}.{}", 10 + used % 240),
+            requester: requester.to_owned(),
+            attachment: Some(ec2_id("eni-attach")),
+            gone_at: None,
+            tags: Tags::new(),
+        };
+        self.network_interfaces.insert(id.clone(), interface);
+        id
+    }
+
+    /// Every object that bears tags, by ARN.
+    pub fn tagged(&self, place: &Place) -> Vec<(String, Tags)> {
+        let tables: [(&str, Vec<(&String, &Tags)>); 7] = [
+            ("vpc", self.vpcs.values().map(|object| (&object.id, &object.tags)).collect()),
+            ("subnet", self.subnets.values().map(|object| (&object.id, &object.tags)).collect()),
+            ("security-group", self.security_groups.values().map(|object| (&object.id, &object.tags)).collect()),
+            ("security-group-rule", self.rules.values().map(|object| (&object.id, &object.tags)).collect()),
+            ("network-interface", self.network_interfaces.values().map(|object| (&object.id, &object.tags)).collect()),
+            ("route-table", self.route_tables.values().map(|object| (&object.id, &object.tags)).collect()),
+            ("vpc-endpoint", self.vpc_endpoints.values().map(|object| (&object.id, &object.tags)).collect()),
+        ];
+        let arn = |kind: &str, id: &str| place.arn("ec2", &format!("{kind}/{id}"));
+        tables
+            .into_iter()
+            .flat_map(|(kind, objects)| objects.into_iter().map(move |(id, tags)| (arn(kind, id), tags.clone())))
+            .collect()
+    }
+
+    /// The tags of whatever has this id.
+    pub fn tags_mut(&mut self, id: &str) -> Option<&mut Tags> {
+        match id.rsplit_once('-')?.0 {
+            "vpc" => self.vpcs.get_mut(id).map(|object| &mut object.tags),
+            "subnet" => self.subnets.get_mut(id).map(|object| &mut object.tags),
+            "sg" => self.security_groups.get_mut(id).map(|object| &mut object.tags),
+            "sgr" => self.rules.get_mut(id).map(|object| &mut object.tags),
+            "eni" => self.network_interfaces.get_mut(id).map(|object| &mut object.tags),
+            "rtb" => self.route_tables.get_mut(id).map(|object| &mut object.tags),
+            "vpce" => self.vpc_endpoints.get_mut(id).map(|object| &mut object.tags),
+            _ => None,
+        }
+    }
+}
+
+/// The three availability zones of a region.
+pub fn zones(region: &str) -> [String; 3] {
+    ["a", "b", "c"].map(|letter| format!("{region}{letter}"))
+}

@@ -1,0 +1,99 @@
+//! State of IAM: roles with their policies, and the policies customers manage.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Tags;
+use crate::clock::Timestamp;
+
+/// What IAM holds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Iam {
+    /// Roles, by name in lower case: names are unique without regard to case.
+    pub roles: BTreeMap<String, Role>,
+    /// Customer managed policies, by ARN.
+    #[serde(default)]
+    pub policies: BTreeMap<String, Policy>,
+}
+
+/// A role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Role {
+    /// Its name as created.
+    pub name: String,
+    /// `AROA…`
+    pub id: String,
+    /// `/`, or a longer path.
+    pub path: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The trust policy, as last written.
+    pub trust: String,
+    /// Its description.
+    pub description: Option<String>,
+    /// In seconds.
+    pub max_session: i64,
+    /// The ARN of the permissions boundary.
+    pub boundary: Option<String>,
+    /// Inline policies: document by name.
+    pub inline: BTreeMap<String, String>,
+    /// ARNs of attached policies.
+    pub attached: Vec<String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// From when on other services see the role with its present trust and policies.
+    pub visible_at: Timestamp,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A customer managed policy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// `ANPA…`
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `/`, or a longer path.
+    pub path: String,
+    /// Its description.
+    pub description: Option<String>,
+    /// Document by version number.
+    pub versions: BTreeMap<u32, String>,
+    /// The version in force.
+    pub default_version: u32,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Tags.
+    pub tags: Tags,
+}
+
+impl Iam {
+    /// A role by name, without regard to case.
+    pub fn role(&self, name: &str) -> Option<&Role> {
+        self.roles.get(&name.to_lowercase())
+    }
+
+    /// A role by its ARN.
+    pub fn role_by_arn(&self, arn: &str) -> Option<&Role> {
+        self.roles.values().find(|role| role.arn == arn)
+    }
+}
+
+impl Role {
+    /// Whether the trust policy lets `service` (`dms.amazonaws.com`) assume the role.
+    pub fn trusts(&self, service: &str) -> bool {
+        let Ok(document) = serde_json::from_str::<serde_json::Value>(&self.trust) else { return false };
+        one_or_many(&document["Statement"]).iter().any(|statement| {
+            statement["Effect"] == "Allow"
+                && one_or_many(&statement["Principal"]["Service"]).iter().any(|principal| *principal == service)
+        })
+    }
+}
+
+fn one_or_many(value: &serde_json::Value) -> Vec<&serde_json::Value> {
+    value.as_array().map_or_else(|| vec![value], |items| items.iter().collect())
+}

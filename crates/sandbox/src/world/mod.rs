@@ -1,0 +1,76 @@
+//! All cloud state, as plain data: one struct per service, one file each.
+//!
+//! Transient states are stamps, not timers: what a record's status is now is a function of the record
+//! and the time, so reading never writes.
+
+pub(crate) mod dms;
+pub(crate) mod ec2;
+pub(crate) mod iam;
+pub(crate) mod redshift_data;
+pub(crate) mod redshift_serverless;
+pub(crate) mod s3;
+pub(crate) mod secretsmanager;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::arn::Place;
+
+/// Tags by key.
+pub type Tags = BTreeMap<String, String>;
+
+/// Everything the sandbox holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct World {
+    /// The account it belongs to.
+    pub account: String,
+    /// The region it belongs to.
+    pub region: String,
+    /// State of EC2.
+    pub ec2: ec2::Ec2,
+    /// State of IAM.
+    pub iam: iam::Iam,
+    /// State of S3.
+    pub s3: s3::S3,
+    /// State of Secrets Manager.
+    #[serde(default)]
+    pub secretsmanager: secretsmanager::SecretsManager,
+    /// State of DMS.
+    #[serde(default)]
+    pub dms: dms::Dms,
+    /// State of Redshift Serverless.
+    #[serde(default)]
+    pub redshift_serverless: redshift_serverless::RedshiftServerless,
+    /// State of the Redshift Data API.
+    #[serde(default)]
+    pub redshift_data: redshift_data::RedshiftData,
+}
+
+impl World {
+    /// A fresh account: a default VPC with three subnets and its security group, and AWS's policies.
+    pub fn new(place: &Place) -> Self {
+        Self {
+            account: place.account.clone(),
+            region: place.region.clone(),
+            ec2: ec2::Ec2::fresh(place),
+            iam: iam::Iam::default(),
+            s3: s3::S3::default(),
+            secretsmanager: secretsmanager::SecretsManager::default(),
+            dms: dms::Dms::default(),
+            redshift_serverless: redshift_serverless::RedshiftServerless::default(),
+            redshift_data: redshift_data::RedshiftData::default(),
+        }
+    }
+
+    /// Every object that bears tags, by ARN, as the tagging API lists them.
+    pub fn tagged(&self, place: &Place) -> Vec<(String, Tags)> {
+        let mut all = self.ec2.tagged(place);
+        all.extend(self.s3.tagged(place.partition()));
+        all.extend(self.secretsmanager.tagged());
+        all.extend(self.dms.tagged());
+        all.extend(self.redshift_serverless.tagged());
+        all.retain(|(_, tags)| !tags.is_empty());
+        all
+    }
+}
