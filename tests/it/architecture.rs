@@ -40,7 +40,8 @@ fn dependencies(manifest: &str, table: &str) -> BTreeSet<String> {
 }
 
 fn is_test(path: &Path) -> bool {
-    path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "testing")
+    path.ends_with("tests.rs")
+        || path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "testing")
 }
 
 #[test]
@@ -64,8 +65,10 @@ fn the_engine_and_the_sandbox_depend_on_nothing_of_ours() {
             assert!(ours.is_empty(), "{manifest} [{table}] names {ours:?}");
         }
     }
-    let aws: Vec<_> =
-        dependencies("crates/aws/Cargo.toml", "dependencies").into_iter().filter(|name| name.starts_with("towpath")).collect();
+    let aws: Vec<_> = dependencies("crates/aws/Cargo.toml", "dependencies")
+        .into_iter()
+        .filter(|name| name.starts_with("towpath"))
+        .collect();
     assert_eq!(aws, ["towpath-engine"], "the client crate may know the sandbox in its tests only");
 }
 

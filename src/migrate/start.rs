@@ -1,0 +1,95 @@
+//! Decides from a task's history what a migration has to do. No call is made here.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::mappings::TableName;
+use super::watch::{self, Verdict};
+use super::{MigrateError, Reload, StartType, TableState, Task};
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "start", rename_all = "snake_case")]
+pub enum Start {
+    /// Every table is there and none changed since.
+    Nothing,
+    /// The task is under way: watch it.
+    Join,
+    /// Start the task.
+    Task {
+        /// How.
+        how: StartType,
+        /// Why so, in words.
+        reason: String,
+    },
+    /// The task is replicating changes: load these tables again meanwhile.
+    Tables(Vec<TableName>),
+}
+
+impl Start {
+    /// Whether something is begun that has to be checked first.
+    pub(super) fn begins(&self) -> bool {
+        matches!(self, Self::Task { .. })
+    }
+}
+
+/// Decides. The task is in a settled state. `loaded_at` says when uploaded tables of the source
+/// got their present rows.
+pub(super) fn decide(
+    task: &Task,
+    statistics: &[TableState],
+    expected: &[TableName],
+    loaded_at: &BTreeMap<TableName, DateTime<Utc>>,
+    reload: &Reload,
+) -> Result<Start, MigrateError> {
+    let start = |how, reason: &str| Ok(Start::Task { how, reason: reason.to_owned() });
+    let running = matches!(task.status.as_str(), "running" | "starting" | "stopping");
+    if running {
+        return match reload {
+            Reload::All => Err(MigrateError::ReloadWhileRunning { status: task.status.clone() }),
+            Reload::Tables(_) if !task.captures_changes() => Err(MigrateError::ReloadNeedsChanges),
+            Reload::Tables(tables) => Ok(Start::Tables(tables.clone())),
+            Reload::Changed => Ok(Start::Join),
+        };
+    }
+    if task.started.is_none() {
+        return start(StartType::StartReplication, "the task has not run before");
+    }
+    match reload {
+        Reload::All => return start(StartType::ReloadTarget, "all tables were asked for"),
+        Reload::Tables(_) => return Err(MigrateError::ReloadNeedsChanges),
+        Reload::Changed => {}
+    }
+    if task.captures_changes() {
+        return start(StartType::ResumeProcessing, "the task goes on with the changes since it stopped");
+    }
+    match watch::verdict(task, statistics, expected) {
+        Verdict::Loaded => {}
+        Verdict::Incomplete(failed) if failed.iter().all(|table| table.state.is_none()) => {
+            let names: Vec<_> = failed.iter().map(|table| table.name.to_string()).collect();
+            return start(StartType::ReloadTarget, &format!("new since the last load: {}", names.join(", ")));
+        }
+        Verdict::Incomplete(_) => {
+            return start(StartType::ResumeProcessing, "some tables did not arrive the last time");
+        }
+        _ => return start(StartType::ResumeProcessing, "the last run did not end"),
+    }
+    let changed: Vec<_> = loaded_at
+        .iter()
+        .filter(|(name, loaded)| expected.contains(name) && is_newer(**loaded, name, task, statistics))
+        .map(|(name, _)| name.to_string())
+        .collect();
+    if changed.is_empty() {
+        return Ok(Start::Nothing);
+    }
+    start(StartType::ReloadTarget, &format!("uploaded again since the last load: {}", changed.join(", ")))
+}
+
+/// Whether a table was uploaded after the task began to load it.
+fn is_newer(loaded: DateTime<Utc>, name: &TableName, task: &Task, statistics: &[TableState]) -> bool {
+    let of_table = statistics.iter().find(|state| state.name == *name);
+    let began = of_table.and_then(|state| state.started).or(task.full_load_started).or(task.started);
+    began.is_none_or(|began| loaded > began)
+}
