@@ -13,6 +13,7 @@ mod clock;
 mod cloud;
 mod fault;
 mod objects;
+mod paging;
 pub mod postgres;
 mod protocol;
 mod router;

@@ -3,9 +3,13 @@
 //! To add an operation, write its function and its line in the service's `OPERATIONS`.
 
 mod dms;
+mod ec2;
+mod iam;
+mod managed_policies;
 mod redshift_data;
 mod redshift_serverless;
 mod sts;
+mod tags;
 
 use crate::cloud::Cloud;
 use crate::router::Service;

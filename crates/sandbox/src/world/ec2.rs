@@ -186,6 +186,8 @@ pub struct VpcEndpoint {
     pub created: Timestamp,
     /// When it leaves `pending`.
     pub ready_at: Timestamp,
+    /// Whether it leaves `pending` for `failed`.
+    pub failed: bool,
     /// When it is gone; set by deleting it.
     pub gone_at: Option<Timestamp>,
     /// Tags.

@@ -1,4 +1,4 @@
-//! State of IAM: roles with their policies, and the policies customers manage.
+//! State of IAM: roles with their policies.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,6 @@ use crate::clock::Timestamp;
 pub struct Iam {
     /// Roles, by name in lower case: names are unique without regard to case.
     pub roles: BTreeMap<String, Role>,
-    /// Customer managed policies, by ARN.
-    #[serde(default)]
-    pub policies: BTreeMap<String, Policy>,
 }
 
 /// A role.
@@ -44,29 +41,6 @@ pub struct Role {
     pub created: Timestamp,
     /// From when on other services see the role with its present trust and policies.
     pub visible_at: Timestamp,
-    /// Tags.
-    pub tags: Tags,
-}
-
-/// A customer managed policy.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Policy {
-    /// Its name.
-    pub name: String,
-    /// `ANPA…`
-    pub id: String,
-    /// Its ARN.
-    pub arn: String,
-    /// `/`, or a longer path.
-    pub path: String,
-    /// Its description.
-    pub description: Option<String>,
-    /// Document by version number.
-    pub versions: BTreeMap<u32, String>,
-    /// The version in force.
-    pub default_version: u32,
-    /// When it was made.
-    pub created: Timestamp,
     /// Tags.
     pub tags: Tags,
 }
