@@ -12,6 +12,12 @@ pub trait Clock: Send + Sync {
     /// The time of day, for journal entries, leases and expiry tags.
     fn now(&self) -> DateTime<Utc>;
 
-    /// Returns after `duration` has passed on this clock.
+    /// Returns after `duration` has passed in the world that is waited for.
     async fn sleep(&self, duration: Duration);
+
+    /// How many seconds of that world pass in one second of `now`: 1 on AWS, the speed on the
+    /// sandbox, whose states pass faster than the time of day.
+    fn scale(&self) -> f64 {
+        1.0
+    }
 }

@@ -143,6 +143,9 @@ pub struct RefersTo {
     /// Words that are neither (`default`, `self`); the kind's `look_up` gives them meaning.
     #[serde(default)]
     pub words: Vec<String>,
+    /// The reference does not hold its target: the target can be deleted and made again under it.
+    #[serde(default)]
+    pub loose: bool,
 }
 
 /// The facts about one field, written on the field of `Spec` as

@@ -7,12 +7,16 @@
 //! it), `plan` (the difference, as a value) and `apply` (the only module that acts).
 
 pub mod address;
+pub mod apply;
 pub mod clock;
 pub mod diag;
+pub mod diff;
 pub mod event;
 pub mod fault;
 pub mod journal;
 pub mod kind;
+pub mod lease;
+pub mod observe;
 pub mod plan;
 pub mod secret;
 pub mod stack;

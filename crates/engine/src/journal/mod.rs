@@ -3,6 +3,14 @@
 //! It is needed for nothing but resuming and history; without it, names and ownership tags find
 //! everything again. It is not a state file and not a debug log.
 
+mod file;
+mod memory;
+mod replay;
+
+pub use file::FileJournal;
+pub use memory::MemoryJournal;
+pub use replay::{Replay, replay};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

@@ -2,10 +2,16 @@
 //! and what would be lost. Building one is a pure function of stack and observation (`build`);
 //! carrying it out is `apply`. Nothing here reads or writes the world.
 
+mod build;
+mod steps;
+
+pub use build::{BuildInput, Options, Verb, build, user_tag};
+pub use steps::{changed_since, critical_path, fingerprint};
+
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::kind::{Place, Price, Seconds};
+use crate::kind::{Place, Price, Seconds, Tags};
 use crate::value::Value;
 
 /// What a step does. The character is the legend of the printed plan.
@@ -96,6 +102,8 @@ pub struct Step {
     pub changes: Vec<FieldChange>,
     /// The spec to send, with markers for what is known only later. `Null` for deletes.
     pub spec: Value,
+    /// The tags to send, for creates and tag steps.
+    pub tags: Tags,
     /// Ids of the steps that must have succeeded before.
     pub after: Vec<usize>,
     /// How long it should take on AWS.
@@ -110,6 +118,14 @@ pub struct Step {
     pub final_snapshot: Option<String>,
     /// Fingerprint of the live object the step relies on; `None` when it must be absent.
     pub fingerprint: Option<String>,
+}
+
+impl Step {
+    /// Whether this step goes on although `before` failed: work that was stopped is started again
+    /// whatever became of the change in between, unless the stop itself failed.
+    pub fn outlives(&self, before: usize) -> bool {
+        self.action == Action::Resume && self.reason != Reason::For(before)
+    }
 }
 
 /// Something the user should know although no step follows from it.

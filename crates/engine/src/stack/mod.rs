@@ -122,3 +122,16 @@ pub struct Models {
     /// Schema the models are built in.
     pub schema: String,
 }
+
+/// A hash of everything a stack says that a plan depends on; it holds no secret, because a stack
+/// holds none.
+pub fn stack_hash(stack: &Stack) -> String {
+    use sha2::{Digest, Sha256};
+    let resources: Vec<_> = stack
+        .resources
+        .values()
+        .map(|resource| serde_json::json!([resource.address, resource.spec, resource.protect, resource.depends_on]))
+        .collect();
+    let whole = serde_json::json!([stack.name, stack.tags, stack.expires, stack.moved, resources]);
+    hex::encode(Sha256::digest(whole.to_string().as_bytes()))
+}

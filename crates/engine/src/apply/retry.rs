@@ -1,0 +1,138 @@
+//! When a failed call is made again: by the fault's class, with full jitter, and with a pause for
+//! the whole service after it said that there are too many calls.
+//!
+//! Only calls that may be repeated come here; what to do about an unknown effect is decided in
+//! `step`.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+use crate::clock::Clock;
+use crate::fault::{Fault, FaultClass};
+
+/// Longest seconds that something new stays invisible to a service. Source: the IAM propagation
+/// timeout that Terraform's AWS provider uses, two minutes.
+pub const PROPAGATION: f64 = 120.0;
+
+/// Seconds after which an answer that was lost is not waited for any longer.
+const UNAVAILABLE: f64 = 180.0;
+
+/// Seconds for which throttling is put up with.
+const THROTTLED: f64 = 600.0;
+
+/// Is told of every retry and its delay in seconds.
+pub type Notify = dyn Fn(&Fault, f64) + Send + Sync;
+
+/// The retrying of one run.
+pub struct Retry<'a> {
+    clock: &'a dyn Clock,
+    /// How many seconds of AWS pass in one second of the clock's `now`.
+    scale: f64,
+    random: Mutex<StdRng>,
+    quiet_until: Mutex<HashMap<String, DateTime<Utc>>>,
+    notify: Option<&'a Notify>,
+}
+
+impl<'a> Retry<'a> {
+    /// Retrying on this clock; the seed makes the jitter repeatable.
+    pub fn new(clock: &'a dyn Clock, seed: u64) -> Self {
+        Self {
+            clock,
+            scale: clock.scale(),
+            random: Mutex::new(StdRng::seed_from_u64(seed)),
+            quiet_until: Mutex::default(),
+            notify: None,
+        }
+    }
+
+    /// The same, telling `notify` of every retry and its delay in seconds.
+    #[must_use]
+    pub fn telling(mut self, notify: &'a Notify) -> Self {
+        self.notify = Some(notify);
+        self
+    }
+
+    /// Makes a read until it succeeds or its class says that it never will.
+    pub async fn call<T, F>(&self, service: &str, call: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let began = self.clock.now();
+        let mut attempt = 0;
+        loop {
+            self.settle(service).await;
+            match call().await {
+                Ok(value) => return Ok(value),
+                Err(fault) => {
+                    let Some(delay) = self.delay(service, &fault, attempt, self.since(began), 0.0) else {
+                        return Err(fault);
+                    };
+                    self.wait(&fault, delay).await;
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    /// AWS seconds since `began`.
+    pub fn since(&self, began: DateTime<Utc>) -> f64 {
+        (self.clock.now() - began).as_seconds_f64() * self.scale
+    }
+
+    /// Waits while the service has asked for quiet.
+    pub async fn settle(&self, service: &str) {
+        let until = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner).get(prefix(service)).copied();
+        if let Some(until) = until {
+            let left = (until - self.clock.now()).as_seconds_f64() * self.scale;
+            if left > 0.0 {
+                self.clock.sleep(Duration::from_secs_f64(left)).await;
+            }
+        }
+    }
+
+    /// Tells of a retry and waits for it.
+    pub async fn wait(&self, fault: &Fault, delay: f64) {
+        if let Some(notify) = self.notify {
+            notify(fault, delay);
+        }
+        self.clock.sleep(Duration::from_secs_f64(delay)).await;
+    }
+
+    /// Seconds until the next attempt, or `None` to give up. `elapsed` counts from the first
+    /// attempt; `busy` is how long a busy object is waited for.
+    pub fn delay(&self, service: &str, fault: &Fault, attempt: u32, elapsed: f64, busy: f64) -> Option<f64> {
+        let (limit, base, ceiling) = match fault.class {
+            FaultClass::NotPropagated => (PROPAGATION, 1.0, 8.0),
+            FaultClass::Busy => (busy, 2.0, 10.0),
+            FaultClass::Throttled => (THROTTLED, 1.0, 20.0),
+            FaultClass::Unavailable => (UNAVAILABLE, 0.5, 10.0),
+            FaultClass::NotFound
+            | FaultClass::AlreadyExists
+            | FaultClass::Quota
+            | FaultClass::Denied
+            | FaultClass::Invalid
+            | FaultClass::Other => return None,
+        };
+        if elapsed >= limit {
+            return None;
+        }
+        let most = (base * f64::powi(2.0, attempt.min(10).cast_signed())).min(ceiling);
+        let jitter: f64 = self.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(0.05..1.0);
+        let delay = most * jitter;
+        if fault.class == FaultClass::Throttled {
+            let until = self.clock.now() + chrono::Duration::milliseconds((delay / self.scale * 1000.0) as i64);
+            self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner).insert(prefix(service).to_owned(), until);
+        }
+        Some(delay)
+    }
+}
+
+/// The service of a kind or an operation.
+fn prefix(service: &str) -> &str {
+    service.split(['/', ':']).next().unwrap_or(service)
+}

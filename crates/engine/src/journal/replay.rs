@@ -1,0 +1,59 @@
+//! What an old journal still has to tell: work left stopped, kinds touched, durations learned.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Entry, Record};
+use crate::address::Address;
+use crate::plan::Action;
+
+/// What the entries add up to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Replay {
+    /// Calls that were meant and whose outcome is not recorded.
+    pub unsettled: Vec<(Address, Action, String)>,
+    /// Work that was stopped for a change and not started again.
+    pub must_resume: BTreeSet<Address>,
+    /// Every kind that was ever touched.
+    pub kinds: BTreeSet<String>,
+    /// Seconds by kind and action, oldest first.
+    pub durations: BTreeMap<(String, Action), Vec<f64>>,
+}
+
+impl Replay {
+    /// The median of what a call of this kind took, if it was ever seen.
+    pub fn learned(&self, kind: &str, action: Action) -> Option<f64> {
+        let mut seen = self.durations.get(&(kind.to_owned(), action))?.clone();
+        seen.sort_by(f64::total_cmp);
+        seen.get(seen.len() / 2).copied()
+    }
+}
+
+/// Adds the entries up.
+pub fn replay(entries: &[Entry]) -> Replay {
+    let mut result = Replay::default();
+    let mut open: BTreeMap<(Address, Action), String> = BTreeMap::new();
+    for entry in entries {
+        match &entry.record {
+            Record::Began { .. } | Record::Ended { .. } => {}
+            Record::Intended { address, action, identity, .. } => {
+                result.kinds.insert(address.kind.clone());
+                open.insert((address.clone(), *action), identity.clone());
+            }
+            Record::Done { address, action, elapsed, .. } => {
+                open.remove(&(address.clone(), *action));
+                if matches!(action, Action::Resume | Action::Delete) {
+                    result.must_resume.remove(address);
+                }
+                result.durations.entry((address.kind.clone(), *action)).or_default().push(*elapsed);
+            }
+            Record::Failed { address, action, .. } => {
+                open.remove(&(address.clone(), *action));
+            }
+            Record::MustResume { address, .. } => {
+                result.must_resume.insert(address.clone());
+            }
+        }
+    }
+    result.unsettled = open.into_iter().map(|((address, action), identity)| (address, action, identity)).collect();
+    result
+}
