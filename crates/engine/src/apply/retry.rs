@@ -26,7 +26,7 @@ const UNAVAILABLE: f64 = 180.0;
 const THROTTLED: f64 = 600.0;
 
 /// Is told of every retry and its delay in seconds.
-pub type Notify = dyn Fn(&Fault, f64) + Send + Sync;
+pub type Notify<'a> = dyn Fn(&Fault, f64) + Send + Sync + 'a;
 
 /// The retrying of one run.
 pub struct Retry<'a> {
@@ -35,7 +35,7 @@ pub struct Retry<'a> {
     scale: f64,
     random: Mutex<StdRng>,
     quiet_until: Mutex<HashMap<String, DateTime<Utc>>>,
-    notify: Option<&'a Notify>,
+    notify: Option<&'a Notify<'a>>,
 }
 
 impl<'a> Retry<'a> {
@@ -52,7 +52,7 @@ impl<'a> Retry<'a> {
 
     /// The same, telling `notify` of every retry and its delay in seconds.
     #[must_use]
-    pub fn telling(mut self, notify: &'a Notify) -> Self {
+    pub fn telling(mut self, notify: &'a Notify<'a>) -> Self {
         self.notify = Some(notify);
         self
     }
