@@ -5,7 +5,6 @@
 //! counts or prints; nothing here knows models, migrations or AWS credentials.
 
 pub mod postgres;
-pub mod redshift;
 #[cfg(test)]
 pub(crate) mod server;
 

@@ -1,0 +1,237 @@
+//! What all DMS kinds share: ARNs that are known before the object is, tags in batches, and the
+//! durations of calls that are done when they return.
+//!
+//! Nothing here knows a particular kind. DMS folds identifiers to lower case; so does every name
+//! made by [`physical_name`].
+
+use aws_sdk_databasemigration::types::{Filter, Tag};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use towpath_engine::fault::Fault;
+use towpath_engine::kind::{Object, Place, Poll, Seconds, Tags, physical_name};
+use towpath_engine::value::{Map, Value};
+
+use crate::cloud::Cloud;
+use crate::fault::fault;
+
+/// The longest `ResourceIdentifier` DMS takes.
+const RESOURCE_IDENTIFIER_LIMIT: usize = 31;
+
+/// How many ARNs are put into one `ListTagsForResource`.
+const TAG_BATCH: usize = 100;
+
+/// A call that is finished when it returns.
+pub(super) const SYNCHRONOUS: Seconds = Seconds::new(1.0, 2.0, 10.0);
+
+/// Looking at something that needs no waiting, save for reads that lag behind.
+pub(super) const SYNCHRONOUS_POLL: Poll = Poll { first: 0.0, interval: 2.0, give_up: 300.0, stable: 1 };
+
+/// The name of a DMS object: the declared one in lower case, or `{stack}-{name}`. DMS refuses a
+/// digit in front and doubled or final hyphens.
+pub(super) fn identifier(place: &Place, name: &str, declared: Option<&String>, limit: usize) -> String {
+    let whole = declared.map_or_else(|| physical_name(place, name, limit), |name| name.to_lowercase());
+    let mut folded = String::with_capacity(whole.len());
+    for letter in whole.chars() {
+        if letter != '-' || !folded.ends_with('-') {
+            folded.push(letter);
+        }
+    }
+    folded.trim_end_matches('-').to_owned()
+}
+
+/// A mistake in a declared DMS name, if there is one.
+pub(super) fn check_name(name: Option<&String>, limit: usize) -> Option<(String, String)> {
+    let name = name?;
+    let starts_well = name.chars().next().is_some_and(|letter| letter.is_ascii_alphabetic());
+    let is_clean = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
+    if starts_well && is_clean && !name.contains("--") && !name.ends_with('-') && name.len() <= limit {
+        return None;
+    }
+    let rule = format!(
+        "a DMS name starts with a letter, holds letters, digits and single hyphens, does not end in a hyphen and has \
+         at most {limit} characters"
+    );
+    Some(("name".to_owned(), rule))
+}
+
+/// The `ResourceIdentifier` given at creation, which becomes the end of the ARN: the identity
+/// itself, or where that is too long its beginning and a hash of the whole.
+pub(super) fn resource_identifier(identity: &str) -> String {
+    if identity.len() <= RESOURCE_IDENTIFIER_LIMIT {
+        return identity.to_owned();
+    }
+    let digest = Sha256::digest(identity.as_bytes());
+    let hash = format!("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
+    let kept = identity[..RESOURCE_IDENTIFIER_LIMIT - hash.len() - 1].trim_end_matches('-');
+    format!("{kept}-{hash}")
+}
+
+/// The ARN of a DMS object; `thing` is `rep`, `endpoint`, `task` or `subgrp`.
+pub(super) fn arn(place: &Place, thing: &str, id: &str) -> String {
+    format!("arn:{}:dms:{}:{}:{thing}:{id}", place.partition, place.region, place.account)
+}
+
+/// Tags as the SDK wants them.
+pub(super) fn sdk_tags(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// Reads the tags of all objects that have an `arn`, many in a call.
+pub(super) async fn read_tags(cloud: &Cloud, objects: &mut [Object]) -> Result<(), Fault> {
+    for batch in objects.chunks_mut(TAG_BATCH) {
+        let arns: Vec<String> = batch.iter().filter_map(|object| text(object, "arn")).collect();
+        match list_tags(cloud, &arns).await {
+            Ok(tags) => give_tags(batch, &tags),
+            // One of them went away since it was listed: ask for each by itself.
+            Err(fault) if fault.is_not_found() => {
+                for object in batch {
+                    let Some(arn) = text(object, "arn") else { continue };
+                    match list_tags(cloud, &[arn]).await {
+                        Ok(tags) => give_tags(std::slice::from_mut(object), &tags),
+                        Err(fault) if fault.is_not_found() => {}
+                        Err(fault) => return Err(fault),
+                    }
+                }
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
+}
+
+async fn list_tags(cloud: &Cloud, arns: &[String]) -> Result<Vec<Tag>, Fault> {
+    let call = cloud.dms().await.list_tags_for_resource();
+    // A single ARN goes into the older member, which answers without repeating it.
+    let (call, alone) = match arns {
+        [] => return Ok(Vec::new()),
+        [arn] => (call.resource_arn(arn), Some(arn)),
+        many => (call.set_resource_arn_list(Some(many.to_vec())), None),
+    };
+    let answer = call.send().await.map_err(fault("dms:ListTagsForResource"))?;
+    let mut tags = answer.tag_list.unwrap_or_default();
+    if let Some(arn) = alone {
+        for tag in &mut tags {
+            tag.resource_arn = Some(arn.clone());
+        }
+    }
+    Ok(tags)
+}
+
+fn give_tags(objects: &mut [Object], tags: &[Tag]) {
+    for object in objects {
+        let Some(arn) = text(object, "arn") else { continue };
+        let own = tags
+            .iter()
+            .filter(|tag| tag.resource_arn.as_deref().is_some_and(|of| of.eq_ignore_ascii_case(&arn)))
+            .filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
+            .collect();
+        object.tags = Some(own);
+    }
+}
+
+/// Adds or overwrites tags.
+pub(super) async fn add_tags(cloud: &Cloud, object: &Object, tags: &Tags) -> Result<(), Fault> {
+    let call = cloud.dms().await.add_tags_to_resource();
+    call.resource_arn(text(object, "arn").unwrap_or_default())
+        .set_tags(Some(sdk_tags(tags)))
+        .send()
+        .await
+        .map(drop)
+        .map_err(fault("dms:AddTagsToResource"))
+}
+
+/// The pages of a list; "there is none" is an empty list (DMS answers filtered reads with a fault).
+pub(super) fn pages<P, E, R>(pages: Result<Vec<P>, SdkError<E, R>>, operation: &'static str) -> Result<Vec<P>, Fault>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match pages.map_err(fault(operation)) {
+        Err(fault) if fault.is_not_found() => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// A spec as the state of an object: what is absent is left out.
+pub(super) fn state<S: Serialize>(spec: &S) -> Value {
+    serde_json::to_value(spec).expect("a spec is plain data and always serialises")
+}
+
+/// The replication tasks that use an object, for explaining why it cannot be deleted.
+pub(super) async fn tasks_of(cloud: &Cloud, filter: &str, object: &Object) -> Result<Vec<String>, Fault> {
+    let filter = Filter::builder().name(filter).values(text(object, "arn").unwrap_or_default()).build();
+    let client = cloud.dms().await;
+    // A filter of name and values is always complete; were it not, the list is merely longer.
+    let call = client.describe_replication_tasks().without_settings(true).set_filters(filter.ok().map(|one| vec![one]));
+    let tasks =
+        pages(call.into_paginator().send().collect::<Result<Vec<_>, _>>().await, "dms:DescribeReplicationTasks")?;
+    Ok(tasks
+        .into_iter()
+        .flat_map(|page| page.replication_tasks.unwrap_or_default())
+        .map(|task| {
+            let status = task.status.unwrap_or_default();
+            format!("replication task {} ({status})", task.replication_task_identifier.unwrap_or_default())
+        })
+        .collect())
+}
+
+/// An output of an object that is text.
+pub(super) fn text(object: &Object, output: &str) -> Option<String> {
+    object.outputs.get(output).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// The members of `declared` that the live value does not have already: DMS merges what it is
+/// sent, so nothing else needs to go over the wire, and nothing undeclared is overwritten.
+pub(super) fn changed_only(declared: &Value, live: &Value) -> Value {
+    let Some(map) = declared.as_object() else { return declared.clone() };
+    let changed: Map = map
+        .iter()
+        .filter(|(key, value)| live.get(key.as_str()) != Some(value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    Value::Object(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn place() -> Place {
+        Place {
+            stack: "club".into(),
+            account: "111122223333".into(),
+            region: "eu-north-1".into(),
+            partition: "aws".into(),
+        }
+    }
+
+    #[test]
+    fn names_are_lower_case_without_doubled_or_final_hyphens() {
+        assert_eq!(identifier(&place(), "my__source_", None, 63), "club-my-source");
+        assert_eq!(identifier(&place(), "x", Some(&"My-EP".to_owned()), 63), "my-ep");
+        assert!(check_name(Some(&"9-lives".to_owned()), 63).is_some());
+        assert!(check_name(Some(&"nine-lives".to_owned()), 63).is_none());
+    }
+
+    #[test]
+    fn resource_identifiers_fit_and_stay_apart() {
+        let long = resource_identifier("club-a-very-long-name-of-an-endpoint-one");
+        let other = resource_identifier("club-a-very-long-name-of-an-endpoint-two");
+        assert!(long.len() <= 31 && other.len() <= 31, "{long} {other}");
+        assert_ne!(long, other);
+        assert_eq!(resource_identifier("club-source"), "club-source");
+        assert_eq!(
+            arn(&place(), "endpoint", "club-source"),
+            "arn:aws:dms:eu-north-1:111122223333:endpoint:club-source"
+        );
+    }
+
+    #[test]
+    fn only_members_that_differ_are_sent() {
+        let declared = json!({ "a": 1, "b": 2, "c": 3 });
+        assert_eq!(changed_only(&declared, &json!({ "a": 1, "b": 5 })), json!({ "b": 2, "c": 3 }));
+    }
+}

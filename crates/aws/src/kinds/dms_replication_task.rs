@@ -1,0 +1,454 @@
+//! `dms/replication_task`: which tables are carried from where to where, and how.
+//!
+//! In place, while it does not run: mode, tables, settings, positions; another instance is a move.
+//! Replacement: either endpoint. The engine stops a running task for a change and resumes it where
+//! it stopped. Starting it the first time is no part of this kind: that is `migrate`. A run that
+//! failed leaves the object as sound as before, so `failed` counts as ready. Costs nothing beside
+//! its instance.
+
+mod settings;
+
+use aws_sdk_databasemigration::types::{MigrationTypeValue, ReplicationTask as Live, StartReplicationTaskTypeValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use towpath_engine::fault::{Fault, FaultClass};
+use towpath_engine::kind::{
+    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Poll, Readiness, Scope, Seconds, Tags,
+};
+use towpath_engine::value::{Map, Value};
+
+use super::dms_common;
+use crate::cloud::Cloud;
+use crate::dms_mappings::{self, TableRule};
+use crate::fault::fault;
+
+/// The block of a `dms/replication_task`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The identifier, in lower case, at most 255 characters. Default: `{stack}-{name}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-towpath" = { "change": "local" }))]
+    pub name: Option<String>,
+    /// The `dms/replication_instance` that does the work; another one is a move.
+    #[schemars(extend("x-towpath" = {
+        "group": "instance", "rule": "MoveReplicationTask",
+        "refers_to": { "kinds": ["dms/replication_instance"], "attribute": "arn", "physical": ["arn:"] },
+    }))]
+    pub instance: String,
+    /// The `dms/endpoint` to read.
+    #[schemars(extend("x-towpath" = {
+        "change": "replace", "rule": "ModifyReplicationTask has no endpoints",
+        "refers_to": { "kinds": ["dms/endpoint"], "attribute": "arn", "physical": ["arn:"] },
+    }))]
+    pub source: String,
+    /// The `dms/endpoint` to write.
+    #[schemars(extend("x-towpath" = {
+        "change": "replace", "rule": "ModifyReplicationTask has no endpoints",
+        "refers_to": { "kinds": ["dms/endpoint"], "attribute": "arn", "physical": ["arn:"] },
+    }))]
+    pub target: String,
+    /// Whether existing rows, later changes or both are carried.
+    pub mode: Mode,
+    /// The tables, in short form; excludes `mappings`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Tables>,
+    /// The table mappings in DMS's own form (`{rules: […]}`), for what `tables` does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mappings: Option<Value>,
+    /// Task settings in DMS's own form, e.g. `FullLoadSettings: {MaxFullLoadSubTasks: 16}`. Only
+    /// what is written here is sent and compared; DMS fills in the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-towpath" = { "compare": "subset" }))]
+    pub settings: Option<Map>,
+    /// Where change data capture begins: a log position or checkpoint. Excludes `cdc_start_time`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cdc_start_position: Option<String>,
+    /// When change data capture begins, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-towpath" = { "change": "write_only" }))]
+    pub cdc_start_time: Option<String>,
+    /// Where it ends, e.g. `server_time:2026-02-09T12:12:12`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cdc_stop_position: Option<String>,
+    /// Supplemental task data, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_data: Option<String>,
+}
+
+/// What a task carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The rows that are there, once.
+    FullLoad,
+    /// The rows that are there, then every change.
+    FullLoadAndCdc,
+    /// Changes only.
+    Cdc,
+}
+
+impl Mode {
+    fn to_sdk(self) -> MigrationTypeValue {
+        match self {
+            Self::FullLoad => MigrationTypeValue::FullLoad,
+            Self::FullLoadAndCdc => MigrationTypeValue::FullLoadAndCdc,
+            Self::Cdc => MigrationTypeValue::Cdc,
+        }
+    }
+}
+
+/// Tables in short form, or already compiled to DMS's rules (which is how they are compared).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Tables(#[schemars(with = "Vec<TableRule>")] Value);
+
+impl Tables {
+    /// The DMS rules these tables stand for, or what is wrong with them.
+    fn rules(&self) -> Result<Vec<Value>, String> {
+        let compiled = self.0.as_array().is_some_and(|rules| rules.iter().any(|rule| rule.get("rule-type").is_some()));
+        if compiled {
+            return Ok(dms_mappings::canonical(&self.0));
+        }
+        let tables: Vec<TableRule> = serde_json::from_value(self.0.clone()).map_err(|error| error.to_string())?;
+        Ok(dms_mappings::compile(&tables))
+    }
+}
+
+/// The kind `dms/replication_task`.
+pub struct ReplicationTask {
+    cloud: Cloud,
+}
+
+impl ReplicationTask {
+    /// The kind over a cloud.
+    pub fn new(cloud: Cloud) -> Self {
+        Self { cloud }
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Fault {
+    Fault::local(FaultClass::Invalid, "dms/replication_task", message)
+}
+
+/// The table mappings as DMS wants them.
+fn mappings(spec: &Spec) -> Result<String, Fault> {
+    if let Some(raw) = &spec.mappings {
+        return Ok(match raw {
+            Value::String(text) => text.clone(),
+            Value::Array(rules) => json!({ "rules": rules }).to_string(),
+            other => other.to_string(),
+        });
+    }
+    let tables = spec.tables.as_ref().ok_or_else(|| invalid("a task needs `tables` or `mappings`"))?;
+    let rules = tables.rules().map_err(|error| invalid(format!("`tables` does not read: {error}")))?;
+    Ok(json!({ "rules": rules }).to_string())
+}
+
+fn time(text: Option<&String>) -> Result<Option<aws_smithy_types::DateTime>, Fault> {
+    let parse = |text: &String| {
+        aws_smithy_types::DateTime::from_str(text, aws_smithy_types::date_time::Format::DateTimeWithOffset)
+            .map_err(|error| invalid(format!("`cdc_start_time` is no RFC 3339 time: {error}")))
+    };
+    text.map(parse).transpose()
+}
+
+/// Whether a task works, and how far the object is, told from its status.
+fn readiness(status: &str) -> (Readiness, bool) {
+    match status {
+        "running" => (Readiness::Ready, true),
+        "starting" | "stopping" => (Readiness::Pending(status.to_owned()), true),
+        "deleting" => (Readiness::Deleting, false),
+        "creating" | "modifying" | "testing" | "moving" => (Readiness::Pending(status.to_owned()), false),
+        // `failed` is about a run and `failed-move` leaves the task on its old instance: both can be
+        // changed, moved and started again, and making them anew would lose the position.
+        _ => (Readiness::Ready, false),
+    }
+}
+
+fn object(live: Live) -> Object {
+    let identity = live.replication_task_identifier.unwrap_or_default().to_lowercase();
+    let (readiness, running) = readiness(live.status.as_deref().unwrap_or_default());
+    let rules = json!(live.table_mappings.unwrap_or_default());
+    let mut state = json!({
+        "instance": live.replication_instance_arn,
+        "source": live.source_endpoint_arn,
+        "target": live.target_endpoint_arn,
+        "mode": live.migration_type.as_ref().map(MigrationTypeValue::as_str),
+        "tables": dms_mappings::canonical(&rules),
+        "mappings": rules,
+        "settings": settings::normalise(&json!(live.replication_task_settings)),
+        "cdc_start_position": live.cdc_start_position,
+        "cdc_stop_position": live.cdc_stop_position,
+        "task_data": live.task_data,
+    });
+    if let Some(map) = state.as_object_mut() {
+        map.retain(|_, value| !value.is_null());
+    }
+    Object {
+        outputs: Outputs::from([
+            ("arn".to_owned(), json!(live.replication_task_arn)),
+            ("name".to_owned(), json!(identity)),
+            ("status".to_owned(), json!(live.status)),
+        ]),
+        state,
+        tags: None,
+        readiness,
+        running,
+        pending: Value::Null,
+        identity,
+    }
+}
+
+impl Kind for ReplicationTask {
+    const NAME: &'static str = "dms/replication_task";
+    type Spec = Spec;
+
+    fn facts(&self) -> Facts {
+        Facts {
+            summary: "Which tables are carried from where to where, and how.",
+            create: Seconds::new(20.0, 45.0, 120.0),
+            update: Seconds::new(10.0, 30.0, 120.0),
+            delete: Seconds::new(30.0, 90.0, 400.0),
+            poll: Poll { first: 5.0, interval: 5.0, give_up: 900.0, stable: 1 },
+            pauses: Pauses::Itself,
+            holds: None,
+            name_limit: 255,
+            taggable: true,
+            assigned_identity: false,
+        }
+    }
+
+    fn name(&self, place: &Place, name: &str, spec: &Spec) -> String {
+        dms_common::identifier(place, name, spec.name.as_ref(), 255)
+    }
+
+    fn predict(&self, place: &Place, identity: &str, _spec: &Spec) -> Outputs {
+        let id = dms_common::resource_identifier(identity);
+        Outputs::from([
+            ("arn".to_owned(), json!(dms_common::arn(place, "task", &id))),
+            ("name".to_owned(), json!(identity)),
+        ])
+    }
+
+    fn check(&self, spec: &Spec) -> Vec<(String, String)> {
+        check(spec)
+    }
+
+    fn normalise(&self, mut value: Value) -> Value {
+        if let Some(tables) = value.get("tables").cloned()
+            && let Ok(rules) = Tables(tables).rules()
+        {
+            value["tables"] = json!(dms_mappings::canonical(&Value::Array(rules)));
+        }
+        if let Some(mappings) = value.get("mappings") {
+            value["mappings"] = json!(dms_mappings::canonical(mappings));
+        }
+        if let Some(document) = value.get("settings") {
+            value["settings"] = settings::normalise(document);
+        }
+        value
+    }
+
+    async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
+        let client = self.cloud.dms().await;
+        let call = client.describe_replication_tasks().without_settings(false);
+        let pages = call.into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+        let pages = dms_common::pages(pages, "dms:DescribeReplicationTasks")?;
+        let tasks = pages.into_iter().flat_map(|page| page.replication_tasks.unwrap_or_default());
+        let mut objects: Vec<Object> = tasks.map(object).collect();
+        dms_common::read_tags(&self.cloud, &mut objects).await?;
+        Ok(objects)
+    }
+
+    async fn create(&self, name: &str, spec: &Spec, tags: &Tags) -> Result<String, Fault> {
+        let client = self.cloud.dms().await;
+        client
+            .create_replication_task()
+            .replication_task_identifier(name)
+            .resource_identifier(dms_common::resource_identifier(name))
+            .source_endpoint_arn(&spec.source)
+            .target_endpoint_arn(&spec.target)
+            .replication_instance_arn(&spec.instance)
+            .migration_type(spec.mode.to_sdk())
+            .table_mappings(mappings(spec)?)
+            .set_replication_task_settings(spec.settings.as_ref().map(settings::to_send))
+            .set_cdc_start_position(spec.cdc_start_position.clone())
+            .set_cdc_start_time(time(spec.cdc_start_time.as_ref())?)
+            .set_cdc_stop_position(spec.cdc_stop_position.clone())
+            .set_task_data(spec.task_data.clone())
+            .set_tags(Some(dms_common::sdk_tags(tags)))
+            .send()
+            .await
+            .map_err(fault("dms:CreateReplicationTask"))?;
+        Ok(name.to_owned())
+    }
+
+    async fn update(&self, object: &Object, spec: &Spec, fields: &[String]) -> Result<(), Fault> {
+        let changed = |field: &str| fields.iter().any(|name| name == field);
+        let arn = dms_common::text(object, "arn").unwrap_or_default();
+        let client = self.cloud.dms().await;
+        if changed("instance") {
+            let call = client.move_replication_task().replication_task_arn(arn);
+            let call = call.target_replication_instance_arn(&spec.instance);
+            return call.send().await.map(drop).map_err(fault("dms:MoveReplicationTask"));
+        }
+        let mappings = (changed("tables") || changed("mappings")).then(|| mappings(spec)).transpose()?;
+        client
+            .modify_replication_task()
+            .replication_task_arn(arn)
+            .set_migration_type(changed("mode").then(|| spec.mode.to_sdk()))
+            .set_table_mappings(mappings)
+            .set_replication_task_settings(
+                spec.settings.as_ref().filter(|_| changed("settings")).map(settings::to_send),
+            )
+            .set_cdc_start_position(spec.cdc_start_position.clone().filter(|_| changed("cdc_start_position")))
+            .set_cdc_start_time(time(spec.cdc_start_time.as_ref().filter(|_| changed("cdc_start_time")))?)
+            .set_cdc_stop_position(spec.cdc_stop_position.clone().filter(|_| changed("cdc_stop_position")))
+            .set_task_data(spec.task_data.clone().filter(|_| changed("task_data")))
+            .send()
+            .await
+            .map(drop)
+            .map_err(fault("dms:ModifyReplicationTask"))
+    }
+
+    async fn delete(&self, object: &Object, _options: &DeleteOptions) -> Result<(), Fault> {
+        let client = self.cloud.dms().await;
+        let arn = dms_common::text(object, "arn").unwrap_or_default();
+        let deleted = client.delete_replication_task().replication_task_arn(arn).send().await;
+        match deleted.map(drop).map_err(fault("dms:DeleteReplicationTask")) {
+            // It was started behind our back: ask it to stop, and let the engine try again.
+            Err(busy) if busy.class == FaultClass::Busy => {
+                self.pause(object).await?;
+                Err(busy)
+            }
+            other => other,
+        }
+    }
+
+    async fn tag(&self, object: &Object, tags: &Tags) -> Result<(), Fault> {
+        dms_common::add_tags(&self.cloud, object, tags).await
+    }
+
+    async fn pause(&self, object: &Object) -> Result<(), Fault> {
+        let client = self.cloud.dms().await;
+        let arn = dms_common::text(object, "arn").unwrap_or_default();
+        let stopped = client.stop_replication_task().replication_task_arn(arn).send().await;
+        match stopped.map(drop).map_err(fault("dms:StopReplicationTask")) {
+            Err(fault) if fault.is_not_found() || is_not_running(&fault) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn resume(&self, object: &Object) -> Result<(), Fault> {
+        let client = self.cloud.dms().await;
+        client
+            .start_replication_task()
+            .replication_task_arn(dms_common::text(object, "arn").unwrap_or_default())
+            .start_replication_task_type(StartReplicationTaskTypeValue::ResumeProcessing)
+            .send()
+            .await
+            .map(drop)
+            .map_err(fault("dms:StartReplicationTask"))
+    }
+
+    fn examples(&self, _place: &Place) -> Vec<Example> {
+        Vec::new()
+    }
+}
+
+/// Whether a refusal to stop says that there is nothing to stop.
+pub(crate) fn is_not_running(fault: &Fault) -> bool {
+    fault.message.contains("not running")
+}
+
+fn check(spec: &Spec) -> Vec<(String, String)> {
+    let mut mistakes: Vec<(String, String)> = dms_common::check_name(spec.name.as_ref(), 255).into_iter().collect();
+    let mut mistake = |field: &str, text: &str| mistakes.push((field.to_owned(), text.to_owned()));
+    match (&spec.tables, &spec.mappings) {
+        (None, None) => mistake("tables", "say which tables are carried, with `tables` or `mappings`"),
+        (Some(_), Some(_)) => mistake("mappings", "`tables` and `mappings` both say which tables are carried"),
+        (Some(tables), None) => match tables.rules() {
+            Err(error) => mistake("tables", &error),
+            Ok(rules) if !includes_something(&rules) => {
+                mistake("tables", "at least one table must be included");
+            }
+            Ok(rules) => {
+                for rule in rules.iter().filter(|rule| rule["rule-target"] == "schema") {
+                    if rule["value"].as_str().is_some_and(|name| name.starts_with('_')) {
+                        mistake("tables", "Redshift does not take schema names that begin with `_`");
+                    }
+                }
+            }
+        },
+        (None, Some(mappings)) if !includes_something(&dms_mappings::canonical(mappings)) => {
+            mistake("mappings", "at least one selection rule must include a table");
+        }
+        _ => {}
+    }
+    if spec.mode == Mode::FullLoad && (spec.cdc_start_position.is_some() || spec.cdc_start_time.is_some()) {
+        mistake("mode", "a full load has no position in the source's changes: use `full-load-and-cdc` or `cdc`");
+    }
+    if spec.cdc_start_position.is_some() && spec.cdc_start_time.is_some() {
+        mistake("cdc_start_time", "`cdc_start_position` and `cdc_start_time` both say where changes begin");
+    }
+    if time(spec.cdc_start_time.as_ref()).is_err() {
+        mistake("cdc_start_time", "write a time as RFC 3339, e.g. 2026-02-09T12:00:00Z");
+    }
+    mistakes.extend(spec.settings.iter().flat_map(settings::check));
+    mistakes
+}
+
+fn includes_something(rules: &[Value]) -> bool {
+    rules.iter().any(|rule| rule["rule-type"] == "selection" && rule["rule-action"] != "exclude")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(value: Value) -> Spec {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn whole(extra: &Value) -> Value {
+        let mut value = json!({ "instance": "arn:i", "source": "arn:s", "target": "arn:t", "mode": "full-load" });
+        for (key, item) in extra.as_object().unwrap() {
+            value[key] = item.clone();
+        }
+        value
+    }
+
+    #[test]
+    fn declared_tables_equal_the_mappings_they_become() {
+        let declared = json!([{ "schema": "public", "exclude": ["tmp_%"] }]);
+        let sent = mappings(&spec(whole(&json!({ "tables": declared })))).unwrap();
+        let live = Live::builder().table_mappings(sent).status("ready").build();
+        let live = object(live);
+        let compiled = Tables(declared).rules().unwrap();
+        assert_eq!(live.state["tables"], json!(dms_mappings::canonical(&Value::Array(compiled))));
+    }
+
+    #[test]
+    fn the_status_tells_work_from_trouble() {
+        assert_eq!(readiness("running"), (Readiness::Ready, true));
+        assert_eq!(readiness("stopping"), (Readiness::Pending("stopping".to_owned()), true));
+        assert_eq!(readiness("failed"), (Readiness::Ready, false));
+        assert_eq!(readiness("deleting"), (Readiness::Deleting, false));
+    }
+
+    #[test]
+    fn mistakes_name_their_field() {
+        let fields = |extra: Value| check(&spec(whole(&extra))).into_iter().map(|(field, _)| field).collect::<Vec<_>>();
+        assert_eq!(fields(json!({})), ["tables"]);
+        assert_eq!(fields(json!({ "tables": [{ "schema": "a", "include": [] }] })), ["tables"]);
+        assert_eq!(fields(json!({ "tables": [{ "schema": "a", "rename_schema": "_a" }] })), ["tables"]);
+        assert_eq!(fields(json!({ "tables": [{ "schem": "a" }] })), ["tables"]);
+        assert_eq!(
+            fields(json!({ "tables": [{ "schema": "a" }], "cdc_start_time": "yesterday" })),
+            ["mode", "cdc_start_time"]
+        );
+        assert!(fields(json!({ "tables": [{ "schema": "a" }] })).is_empty());
+    }
+}

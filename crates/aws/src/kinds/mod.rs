@@ -1,0 +1,38 @@
+//! The table of kinds. A kind is one file and two lines here.
+
+pub(crate) mod dms_common;
+pub mod dms_data_provider;
+pub mod dms_endpoint;
+pub mod dms_instance_profile;
+pub mod dms_migration_project;
+pub mod dms_replication_instance;
+pub mod dms_replication_task;
+pub mod dms_subnet_group;
+mod redshift_common;
+pub mod redshift_namespace;
+pub mod redshift_workgroup;
+
+use std::sync::Arc;
+
+use towpath_engine::kind::{AnyKind, Of, Registry};
+
+use crate::cloud::Cloud;
+
+/// All kinds over one cloud.
+pub fn registry(cloud: &Cloud) -> Registry {
+    let kinds: Vec<Arc<dyn AnyKind>> = vec![
+        Arc::new(Of::new(dms_data_provider::DataProvider::new(cloud.clone()))),
+        Arc::new(Of::new(dms_endpoint::Endpoint::new(cloud.clone()))),
+        Arc::new(Of::new(dms_instance_profile::InstanceProfile::new(cloud.clone()))),
+        Arc::new(Of::new(dms_migration_project::MigrationProject::new(cloud.clone()))),
+        Arc::new(Of::new(dms_replication_instance::ReplicationInstance::new(cloud.clone()))),
+        Arc::new(Of::new(dms_replication_task::ReplicationTask::new(cloud.clone()))),
+        Arc::new(Of::new(dms_subnet_group::SubnetGroup::new(cloud.clone()))),
+        Arc::new(Of::new(redshift_namespace::Namespace::new(cloud.clone()))),
+        Arc::new(Of::new(redshift_workgroup::Workgroup::new(cloud.clone()))),
+    ];
+    Registry::new(kinds)
+}
+
+#[cfg(test)]
+mod tests;

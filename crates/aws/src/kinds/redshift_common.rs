@@ -1,0 +1,97 @@
+//! What the kinds of Redshift Serverless share: names, and tags, for which there is no batch call.
+//!
+//! Tags come from the account-wide tag index, and only for objects that look like ours and are not
+//! in it yet (it lags behind) by one call each.
+
+use aws_sdk_redshiftserverless::types::Tag;
+use towpath_engine::fault::Fault;
+use towpath_engine::kind::{Object, Place, Tags, physical_name};
+use towpath_engine::value::Value;
+
+use super::dms_common::text;
+use crate::cloud::Cloud;
+use crate::fault::fault;
+
+/// Longest name of a namespace or workgroup.
+pub(super) const NAME_LIMIT: usize = 64;
+
+/// The declared name, or `{stack}-{name}`.
+pub(super) fn name(place: &Place, name: &str, declared: Option<&String>) -> String {
+    declared.cloned().unwrap_or_else(|| physical_name(place, name, NAME_LIMIT))
+}
+
+/// A mistake in a declared name, if there is one.
+pub(super) fn check_name(name: Option<&String>) -> Option<(String, String)> {
+    let name = name?;
+    let is_clean = name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-');
+    let rule = "3 to 64 small letters, digits and hyphens";
+    (!is_clean || !(3..=NAME_LIMIT).contains(&name.len())).then(|| ("name".to_owned(), rule.to_owned()))
+}
+
+/// Tags as the SDK wants them.
+pub(super) fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Fault> {
+    let one = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+    tags.iter().map(one).collect::<Result<_, _>>().map_err(|error| {
+        Fault::local(towpath_engine::fault::FaultClass::Invalid, "redshift-serverless:tags", error.to_string())
+    })
+}
+
+/// Fills in the tags of `objects`.
+pub(super) async fn read_tags(cloud: &Cloud, objects: &mut [Object]) -> Result<(), Fault> {
+    let place = cloud.place();
+    let index = cloud.tagged(&place.stack).await?;
+    let prefix = format!("{}-", place.stack.to_lowercase().replace('_', "-"));
+    for object in objects {
+        let Some(arn) = text(object, "arn") else { continue };
+        if let Some(tags) = index.get(&arn) {
+            object.tags = Some(tags.clone());
+        } else if object.identity.starts_with(&prefix) {
+            object.tags = list_tags(cloud, &arn).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn list_tags(cloud: &Cloud, arn: &str) -> Result<Option<Tags>, Fault> {
+    let call = cloud.redshift_serverless().await.list_tags_for_resource().resource_arn(arn);
+    match call.send().await.map_err(fault("redshift-serverless:ListTagsForResource")) {
+        Ok(answer) => Ok(Some(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect())),
+        Err(fault) if fault.is_not_found() => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Adds or overwrites tags.
+pub(super) async fn add_tags(cloud: &Cloud, object: &Object, tags: &Tags) -> Result<(), Fault> {
+    let call = cloud.redshift_serverless().await.tag_resource();
+    call.resource_arn(text(object, "arn").unwrap_or_default())
+        .set_tags(Some(sdk_tags(tags)?))
+        .send()
+        .await
+        .map(drop)
+        .map_err(fault("redshift-serverless:TagResource"))
+}
+
+/// All namespaces of the account and region.
+pub(super) async fn namespaces(cloud: &Cloud) -> Result<Vec<aws_sdk_redshiftserverless::types::Namespace>, Fault> {
+    let client = cloud.redshift_serverless().await;
+    let pages = client.list_namespaces().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+    let pages = pages.map_err(fault("redshift-serverless:ListNamespaces"))?;
+    Ok(pages.into_iter().flat_map(|page| page.namespaces).collect())
+}
+
+/// All workgroups of the account and region.
+pub(super) async fn workgroups(cloud: &Cloud) -> Result<Vec<aws_sdk_redshiftserverless::types::Workgroup>, Fault> {
+    let client = cloud.redshift_serverless().await;
+    let pages = client.list_workgroups().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+    let pages = pages.map_err(fault("redshift-serverless:ListWorkgroups"))?;
+    Ok(pages.into_iter().flat_map(|page| page.workgroups).collect())
+}
+
+/// Removes the members of a state that are not known.
+pub(super) fn without_nulls(mut state: Value) -> Value {
+    if let Some(map) = state.as_object_mut() {
+        map.retain(|_, value| !value.is_null());
+    }
+    state
+}
