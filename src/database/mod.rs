@@ -5,6 +5,7 @@
 //! counts or prints; nothing here knows models, migrations or AWS credentials.
 
 pub mod postgres;
+pub mod redshift;
 #[cfg(test)]
 pub(crate) mod server;
 
