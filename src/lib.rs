@@ -5,3 +5,4 @@ pub mod migrate;
 pub mod report;
 pub mod sample;
 pub mod upload;
+pub mod validate;
