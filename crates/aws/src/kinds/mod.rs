@@ -10,6 +10,7 @@ pub mod dms_replication_task;
 pub mod dms_subnet_group;
 mod redshift_common;
 pub mod redshift_namespace;
+pub mod redshift_usage_limit;
 pub mod redshift_workgroup;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub fn registry(cloud: &Cloud) -> Registry {
         Arc::new(Of::new(dms_replication_task::ReplicationTask::new(cloud.clone()))),
         Arc::new(Of::new(dms_subnet_group::SubnetGroup::new(cloud.clone()))),
         Arc::new(Of::new(redshift_namespace::Namespace::new(cloud.clone()))),
+        Arc::new(Of::new(redshift_usage_limit::UsageLimit::new(cloud.clone()))),
         Arc::new(Of::new(redshift_workgroup::Workgroup::new(cloud.clone()))),
     ];
     Registry::new(kinds)

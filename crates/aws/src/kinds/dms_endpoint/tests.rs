@@ -71,7 +71,7 @@ fn with_a_secret_the_database_goes_into_the_block() {
 
 #[test]
 fn contradictions_are_found_before_any_call() {
-    let fields = |value: Value| check(&spec(value)).into_iter().map(|(field, _)| field).collect::<Vec<_>>();
+    let fields = |value: Value| mistakes::check(&spec(value)).into_iter().map(|(field, _)| field).collect::<Vec<_>>();
     assert_eq!(
         fields(json!({ "direction": "source", "engine": "redshift", "connection": { "url": { "env": "U" } } })),
         ["engine"]
