@@ -141,7 +141,7 @@ fn identity(workgroup: &str, usage: &str, period: &str) -> String {
     format!("{workgroup}/{usage}/{period}")
 }
 
-fn object(live: Live, workgroups: &BTreeMap<String, String>) -> Option<Object> {
+fn object(live: &Live, workgroups: &BTreeMap<String, String>) -> Option<Object> {
     let workgroup = workgroups.get(live.resource_arn.as_deref()?)?;
     let read = |text: &str| serde_json::from_value(json!(text)).ok();
     let usage = live.usage_type.as_ref()?.as_str();
@@ -212,7 +212,7 @@ impl Kind for UsageLimit {
             .into_iter()
             .filter_map(|workgroup| Some((workgroup.workgroup_arn?, workgroup.workgroup_name?)))
             .collect();
-        Ok(limits.into_iter().filter_map(|limit| object(limit, &names)).collect())
+        Ok(limits.iter().filter_map(|limit| object(limit, &names)).collect())
     }
 
     async fn create(&self, name: &str, spec: &Spec, _tags: &Tags) -> Result<String, Fault> {
@@ -271,9 +271,9 @@ mod tests {
             .breach_action(UsageLimitBreachAction::EmitMetric)
             .build();
         let names = BTreeMap::from([("arn:w".to_owned(), "club-wg".to_owned())]);
-        let object = object(live.clone(), &names).unwrap();
+        let object = object(&live, &names).unwrap();
         assert_eq!(object.identity, "club-wg/serverless-compute/daily");
         assert_eq!(object.state["breach_action"], "emit-metric");
-        assert_eq!(super::object(live, &BTreeMap::new()), None, "the workgroup of another account or time");
+        assert_eq!(super::object(&live, &BTreeMap::new()), None, "the workgroup of another account or time");
     }
 }
