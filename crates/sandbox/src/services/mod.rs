@@ -2,11 +2,11 @@
 //!
 //! To add an operation, write its function and its line in the service's `OPERATIONS`.
 
-mod dms;
+pub(crate) mod dms;
 mod ec2;
 mod iam;
 mod managed_policies;
-mod redshift_data;
+pub(crate) mod redshift_data;
 mod redshift_serverless;
 mod sts;
 mod tags;
@@ -19,4 +19,6 @@ pub(crate) const SERVICES: &[Service] =
     &[dms::SERVICE, redshift_data::SERVICE, redshift_serverless::SERVICE, sts::SERVICE];
 
 /// Takes up the work that was under way when the last process ended.
-pub(crate) fn started(_cloud: &Cloud) {}
+pub(crate) fn started(cloud: &Cloud) {
+    dms::resume(cloud);
+}

@@ -1,17 +1,280 @@
-//! State of DMS.
+//! What DMS keeps: one map per kind of object, keyed by identifier in lower case.
+//!
+//! `body` of an object is its answer on the wire without the members that change by themselves.
 
+use std::time::Duration;
+
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::Tags;
+use crate::clock::Timestamp;
+use crate::load::TableProgress;
+use crate::vault::Sealed;
 
 /// What DMS holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Dms {}
+#[serde(default)]
+pub struct Dms {
+    /// Replication subnet groups.
+    pub subnet_groups: IndexMap<String, SubnetGroup>,
+    /// Replication instances.
+    pub instances: IndexMap<String, Instance>,
+    /// Endpoints.
+    pub endpoints: IndexMap<String, Endpoint>,
+    /// Replication tasks.
+    pub tasks: IndexMap<String, Task>,
+    /// Connection tests.
+    pub connections: Vec<Connection>,
+    /// Data providers.
+    pub data_providers: IndexMap<String, Simple>,
+    /// Instance profiles.
+    pub instance_profiles: IndexMap<String, Simple>,
+    /// Migration projects.
+    pub migration_projects: IndexMap<String, Simple>,
+    /// Tags by ARN.
+    pub tags: IndexMap<String, Tags>,
+    /// Events, oldest first.
+    pub events: Vec<Event>,
+}
 
 impl Dms {
     /// Every object that bears tags, by ARN.
-    #[expect(clippy::unused_self, reason = "there is nothing to list yet")]
     pub fn tagged(&self) -> Vec<(String, Tags)> {
-        Vec::new()
+        self.tags.iter().map(|(arn, tags)| (arn.clone(), tags.clone())).collect()
+    }
+}
+
+/// A state, and the ones that follow by themselves at given moments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    state: String,
+    #[serde(default)]
+    next: Vec<(Timestamp, String)>,
+}
+
+/// The name of a state in which an object is no more.
+const GONE: &str = "";
+
+impl Lifecycle {
+    /// A state that stays.
+    pub fn steady(state: &str) -> Self {
+        Self { state: state.to_owned(), next: Vec::new() }
+    }
+
+    /// This state until a moment, then another.
+    #[must_use]
+    pub fn then(mut self, at: Timestamp, state: &str) -> Self {
+        self.next.push((at, state.to_owned()));
+        self
+    }
+
+    /// This state until a moment, then the object is gone.
+    #[must_use]
+    pub fn then_gone(self, at: Timestamp) -> Self {
+        self.then(at, GONE)
+    }
+
+    /// The state at `now`.
+    pub fn at(&self, now: Timestamp) -> &str {
+        self.next.iter().rev().find(|(at, _)| *at <= now).map_or(&self.state, |(_, state)| state)
+    }
+
+    /// Whether the object is gone at `now`.
+    pub fn is_gone(&self, now: Timestamp) -> bool {
+        self.at(now) == GONE
+    }
+
+    /// The moment of the last change that is planned.
+    pub fn settles_at(&self) -> Option<Timestamp> {
+        self.next.last().map(|(at, _)| *at)
+    }
+}
+
+/// A replication subnet group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubnetGroup {
+    /// Its identifier.
+    pub identifier: String,
+    /// Its arn.
+    pub arn: String,
+    /// Its description.
+    pub description: String,
+    /// Its vpc.
+    pub vpc: String,
+    /// Its subnets.
+    pub subnets: Vec<String>,
+}
+
+/// A replication instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its identifier.
+    pub identifier: String,
+    /// Its arn.
+    pub arn: String,
+    /// Its subnet group.
+    pub subnet_group: String,
+    /// Its security groups.
+    pub security_groups: Vec<String>,
+    /// Its lifecycle.
+    pub lifecycle: Lifecycle,
+    /// Changes that wait for the maintenance window.
+    pub pending: Map<String, Value>,
+    /// Its body.
+    pub body: Map<String, Value>,
+    /// The network interface it keeps in its subnet.
+    pub interface: Option<String>,
+}
+
+/// An endpoint; `password` is never shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its identifier.
+    pub identifier: String,
+    /// Its arn.
+    pub arn: String,
+    /// Its is source.
+    pub is_source: bool,
+    /// Its engine.
+    pub engine: String,
+    /// Its password.
+    pub password: Option<Sealed>,
+    /// Its lifecycle.
+    pub lifecycle: Lifecycle,
+    /// Its body.
+    pub body: Map<String, Value>,
+    /// Its settings.
+    pub settings: Map<String, Value>,
+}
+
+/// The last test of an endpoint from an instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Connection {
+    /// Its instance arn.
+    pub instance_arn: String,
+    /// Its endpoint arn.
+    pub endpoint_arn: String,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// Which test this is, so that a late result of an older one is dropped.
+    pub number: u64,
+}
+
+/// After this time a test without a result belongs to a process that died.
+const ABANDONED: Duration = Duration::from_secs(90);
+
+/// How far a connection test is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Waiting for its result; a result that does not come by the moment counts as failed.
+    Testing { since: Timestamp },
+    /// The result is known but shown from a moment on.
+    Done { shown_at: Timestamp, failure: Option<String> },
+}
+
+impl Outcome {
+    /// Status and failure text at `now`.
+    pub fn at(&self, now: Timestamp) -> (&'static str, Option<&str>) {
+        match self {
+            Self::Done { shown_at, failure } if *shown_at <= now => {
+                (if failure.is_some() { "failed" } else { "successful" }, failure.as_deref())
+            }
+            Self::Testing { since } if now.since(*since) > ABANDONED => {
+                ("failed", Some("Test Endpoint failed: the test was interrupted"))
+            }
+            _ => ("testing", None),
+        }
+    }
+}
+
+/// A replication task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// Its identifier.
+    pub identifier: String,
+    /// Its arn.
+    pub arn: String,
+    /// Its source arn.
+    pub source_arn: String,
+    /// Its target arn.
+    pub target_arn: String,
+    /// Its instance arn.
+    pub instance_arn: String,
+    /// Its migration type.
+    pub migration_type: String,
+    /// Its mappings.
+    pub mappings: String,
+    /// The declared settings; defaults are filled in when read.
+    pub settings: Value,
+    /// Its task data.
+    pub task_data: Option<String>,
+    /// Its created.
+    pub created: Timestamp,
+    /// Its lifecycle.
+    pub lifecycle: Lifecycle,
+    /// Its failure.
+    pub failure: Option<String>,
+    /// Its stop reason.
+    pub stop_reason: Option<String>,
+    /// Its fresh start.
+    pub fresh_start: Option<Timestamp>,
+    /// Its started.
+    pub started: Option<Timestamp>,
+    /// Its stopped.
+    pub stopped: Option<Timestamp>,
+    /// Its load started.
+    pub load_started: Option<Timestamp>,
+    /// Its load finished.
+    pub load_finished: Option<Timestamp>,
+    /// Counts the starts; the directory of a run's progress is named by it.
+    pub run: u64,
+    /// How the run at hand was started.
+    pub start_type: String,
+    /// The tables of the run at hand, or of the last one.
+    pub tables: Vec<TableProgress>,
+    /// Who copies rows for the task, and when it last said so.
+    pub owner: Option<(String, Timestamp)>,
+}
+
+/// An object without a life of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Simple {
+    /// Its name.
+    pub name: String,
+    /// Its arn.
+    pub arn: String,
+    /// Its body.
+    pub body: Map<String, Value>,
+}
+
+/// Something that happened, as `DescribeEvents` tells it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// Its source.
+    pub source: String,
+    /// Its source type.
+    pub source_type: String,
+    /// Its message.
+    pub message: String,
+    /// Its category.
+    pub category: String,
+    /// Its at.
+    pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifecycle_moves_on_by_the_clock_alone() {
+        let life = Lifecycle::steady("creating").then(Timestamp(10), "available");
+        assert_eq!(life.at(Timestamp(9)), "creating");
+        assert_eq!(life.at(Timestamp(10)), "available");
+        let life = Lifecycle::steady("deleting").then_gone(Timestamp(5));
+        assert!(!life.is_gone(Timestamp(4)));
+        assert!(life.is_gone(Timestamp(5)));
     }
 }

@@ -1,5 +1,8 @@
 //! The Amazon Redshift Data API.
 
+pub(crate) mod run;
+pub(crate) mod warehouse;
+
 use crate::call::Codes;
 use crate::router::{Protocol, Reach, Service};
 

@@ -1,0 +1,318 @@
+//! Copies tables from a source PostgreSQL into a warehouse database, as a DMS full load does.
+//!
+//! Tables are read in one snapshot, several at a time, big ones in ranges of pages, each range a `COPY` stream from
+//! server to server that never holds more than one buffer. A table's error does not end the others.
+//! Nothing here knows tasks or endpoints; `services::dms::run` does. Start reading at `run`.
+
+mod catalog;
+mod copy;
+mod mapping;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::Utc;
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::{Client, Config, NoTls};
+
+pub(crate) use catalog::TypeChoices as Choices;
+pub(crate) use mapping::Mappings;
+
+use catalog::Table;
+use mapping::quoted;
+
+/// Pages (of 8 KB) from which on a table is read in ranges.
+const RANGE_PAGES: i64 = 4096;
+/// Ranges of one table at most.
+const MOST_RANGES: i64 = 16;
+
+/// The state of a table in a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Waiting.
+    BeforeLoad,
+    /// Rows are being copied.
+    Loading,
+    /// All rows are there.
+    Completed,
+    /// It could not be loaded.
+    Error,
+}
+
+impl State {
+    /// The state in DMS's words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::BeforeLoad => "Before load",
+            Self::Loading => "Full load",
+            Self::Completed => "Table completed",
+            Self::Error => "Table error",
+        }
+    }
+}
+
+/// How far one table is. Times are milliseconds since 1970.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TableProgress {
+    /// Schema on the source.
+    pub schema: String,
+    /// Name on the source.
+    pub table: String,
+    /// Its state.
+    pub state: State,
+    /// Rows copied.
+    pub rows: u64,
+    /// Rows expected by the source's planner.
+    pub estimate: u64,
+    /// When its load began.
+    pub started: Option<i64>,
+    /// When its load ended.
+    pub ended: Option<i64>,
+    /// Whether this is a reload.
+    pub reloaded: bool,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Columns that did not arrive, with reasons.
+    pub left_out: Vec<String>,
+}
+
+/// The progress of a run, readable while it goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Progress(Mutex<Vec<TableProgress>>);
+
+impl Progress {
+    /// A copy of every table's progress.
+    pub(crate) fn tables(&self) -> Vec<TableProgress> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn change(&self, at: usize, change: impl FnOnce(&mut TableProgress)) {
+        if let Some(table) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(at) {
+            change(table);
+        }
+    }
+}
+
+/// What happens to a target table before its load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preparation {
+    /// It is made anew.
+    DropAndCreate,
+    /// It is emptied, or made when absent.
+    Truncate,
+    /// It is made when absent.
+    Nothing,
+}
+
+/// A full load.
+pub(crate) struct Job {
+    pub(crate) source: Config,
+    pub(crate) target: Config,
+    pub(crate) mappings: Mappings,
+    /// Where all tables go, instead of the schema they have on the source.
+    pub(crate) target_schema: Option<String>,
+    pub(crate) choices: Choices,
+    pub(crate) preparation: Preparation,
+    /// Ranges copied at the same time.
+    pub(crate) subtasks: usize,
+    /// Whether the first table error ends the run.
+    pub(crate) stop_on_table_error: bool,
+    /// Whether a run without any table is an error.
+    pub(crate) fail_without_tables: bool,
+    /// Tables that an earlier run completed; they are not loaded again.
+    pub(crate) done: Vec<TableProgress>,
+    /// Whether tables count as reloaded.
+    pub(crate) reloaded: bool,
+}
+
+/// A piece of a table that one worker copies.
+struct Range {
+    table: usize,
+    select: String,
+}
+
+/// What the workers share.
+struct Shared<'a> {
+    job: &'a Job,
+    tables: &'a [Table],
+    snapshot: String,
+    queue: Mutex<VecDeque<Range>>,
+    /// Ranges of each table that are not copied yet.
+    left: Mutex<Vec<usize>>,
+    progress: &'a Progress,
+}
+
+/// Loads what the mappings choose.
+///
+/// # Errors
+/// Why the load as a whole failed. Errors of single tables are in `progress`.
+pub(crate) async fn run(job: Job, progress: &Progress) -> Result<(), String> {
+    let source = connect(&job.source, "source").await?;
+    let target = connect(&job.target, "target").await?;
+    let begin = "begin isolation level repeatable read read only";
+    source.batch_execute(begin).await.map_err(|error| describe(&error))?;
+    let snapshot = source
+        .query_one("select pg_export_snapshot()", &[])
+        .await
+        .map_err(|error| describe(&error))?
+        .get::<_, String>(0);
+    let mut tables = catalog::tables(&source, &job.mappings, job.choices).await.map_err(|error| describe(&error))?;
+    if let Some(schema) = &job.target_schema {
+        for table in &mut tables {
+            table.target_schema.clone_from(schema);
+        }
+    }
+    if tables.is_empty() && job.fail_without_tables {
+        return Err("No tables were found at task initialization. Either the selection mapping is wrong or the user lacks privileges.".to_owned());
+    }
+    let waiting = announce(&job, &tables, progress);
+    let mut queue = VecDeque::new();
+    let mut left = vec![0; tables.len()];
+    for at in waiting {
+        match copy::prepare(&target, &tables[at], job.preparation).await {
+            Ok(()) => {
+                let ranges = ranges(&tables[at], job.preparation);
+                left[at] = ranges.len();
+                queue.extend(ranges.into_iter().map(|select| Range { table: at, select }));
+            }
+            Err(error) => fail(progress, at, describe(&error)),
+        }
+    }
+    let workers =
+        job.subtasks.min(queue.len()).min(2 * std::thread::available_parallelism().map_or(2, usize::from).max(2));
+    let shared =
+        Shared { job: &job, tables: &tables, snapshot, queue: Mutex::new(queue), left: Mutex::new(left), progress };
+    for result in join_all((0..workers).map(|_| work(&shared))).await {
+        result?;
+    }
+    let errors = progress.tables().into_iter().find_map(|table| table.error);
+    match errors {
+        Some(error) if job.stop_on_table_error => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Lists every table in `progress`; gives those that are still to be loaded.
+fn announce(job: &Job, tables: &[Table], progress: &Progress) -> Vec<usize> {
+    let mut waiting = Vec::new();
+    let listed = tables
+        .iter()
+        .enumerate()
+        .map(|(at, table)| {
+            if let Some(done) = job.done.iter().find(|done| done.schema == table.schema && done.table == table.name) {
+                return done.clone();
+            }
+            waiting.push(at);
+            TableProgress {
+                schema: table.schema.clone(),
+                table: table.name.clone(),
+                state: State::BeforeLoad,
+                rows: 0,
+                estimate: table.estimate,
+                started: None,
+                ended: None,
+                reloaded: job.reloaded,
+                error: None,
+                left_out: table.left_out.clone(),
+            }
+        })
+        .collect();
+    *progress.0.lock().unwrap_or_else(PoisonError::into_inner) = listed;
+    waiting
+}
+
+fn now() -> i64 {
+    Utc::now().timestamp_millis()
+}
+
+fn fail(progress: &Progress, at: usize, error: String) {
+    progress.change(at, |table| {
+        table.state = State::Error;
+        table.error = Some(error);
+        table.ended = Some(now());
+    });
+}
+
+/// The statements that together read a table. Without preparation a table is one range, so that it arrives whole or not at all.
+fn ranges(table: &Table, preparation: Preparation) -> Vec<String> {
+    let columns = table.columns.iter().map(|column| column.expression.as_str()).collect::<Vec<_>>().join(", ");
+    let from = format!("select {columns} from {}.{}", quoted(&table.schema), quoted(&table.name));
+    let filter = table.condition.as_ref().map(|condition| format!("({condition})"));
+    let pieces = (table.pages / RANGE_PAGES).clamp(1, MOST_RANGES);
+    if pieces == 1 || preparation == Preparation::Nothing {
+        return vec![filter.map_or_else(|| from.clone(), |filter| format!("{from} where {filter}"))];
+    }
+    let step = table.pages / pieces + 1;
+    (0..pieces)
+        .map(|piece| {
+            // The last range is open: pages may have been added since the size was read.
+            let end =
+                if piece + 1 == pieces { String::new() } else { format!(" and ctid < '({},0)'", (piece + 1) * step) };
+            let and = filter.as_ref().map(|filter| format!(" and {filter}")).unwrap_or_default();
+            format!("{from} where ctid >= '({},0)'{end}{and}", piece * step)
+        })
+        .collect()
+}
+
+/// One worker: takes ranges until none is left.
+async fn work(shared: &Shared<'_>) -> Result<(), String> {
+    let source = connect(&shared.job.source, "source").await?;
+    let target = connect(&shared.job.target, "target").await?;
+    let begin =
+        format!("begin isolation level repeatable read read only; set transaction snapshot '{}'", shared.snapshot);
+    source.batch_execute(&begin).await.map_err(|error| describe(&error))?;
+    loop {
+        let next = shared.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(range) = next else { return Ok(()) };
+        let failed = shared.progress.tables().get(range.table).is_none_or(|table| table.state == State::Error);
+        if failed {
+            continue;
+        }
+        shared.progress.change(range.table, |table| {
+            table.state = State::Loading;
+            table.started.get_or_insert_with(now);
+        });
+        let on_rows = |rows: u64| shared.progress.change(range.table, |table| table.rows += rows);
+        match copy::stream(&source, &target, &range.select, &shared.tables[range.table], on_rows).await {
+            Ok(()) => completed(shared, range.table),
+            Err(error) => {
+                fail(shared.progress, range.table, describe(&error));
+                source.batch_execute("rollback").await.map_err(|error| describe(&error))?;
+                source.batch_execute(&begin).await.map_err(|error| describe(&error))?;
+            }
+        }
+    }
+}
+
+fn completed(shared: &Shared<'_>, at: usize) {
+    let is_last = {
+        let mut left = shared.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left[at] -= 1;
+        left[at] == 0
+    };
+    if is_last {
+        shared.progress.change(at, |table| {
+            if table.state != State::Error {
+                table.state = State::Completed;
+                table.ended = Some(now());
+            }
+        });
+    }
+}
+
+/// Connects; the connection ends when the client is dropped.
+async fn connect(config: &Config, side: &str) -> Result<Client, String> {
+    let (client, connection) =
+        config.connect(NoTls).await.map_err(|error| format!("cannot connect to the {side}: {}", describe(&error)))?;
+    tokio::spawn(connection);
+    client.batch_execute("set timezone = 'UTC'; set datestyle = 'ISO, MDY'; set intervalstyle = 'postgres'; set bytea_output = 'hex'").await.map_err(|error| describe(&error))?;
+    Ok(client)
+}
+
+fn describe(error: &tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned())
+}

@@ -1,0 +1,109 @@
+//! What all DMS operations share: names, ARNs, faults, filters and pages.
+
+use serde_json::{Value, json};
+
+use crate::arn::random_text;
+use crate::call::{ApiError, Call, Input};
+
+const SUFFIX: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+const SUFFIX_LENGTH: usize = 26;
+
+/// `ResourceNotFoundFault`.
+pub(super) fn not_found(message: impl Into<String>) -> ApiError {
+    ApiError::new("ResourceNotFoundFault", message)
+}
+
+/// `ResourceAlreadyExistsFault`.
+pub(super) fn exists(message: impl Into<String>) -> ApiError {
+    ApiError::new("ResourceAlreadyExistsFault", message)
+}
+
+/// `InvalidResourceStateFault`.
+pub(super) fn wrong_state(message: impl Into<String>) -> ApiError {
+    ApiError::new("InvalidResourceStateFault", message)
+}
+
+/// A required identifier by DMS's rules for names, in lower case as DMS keeps it.
+pub(super) fn identifier(input: Input<'_>, member: &str, longest: usize) -> Result<String, ApiError> {
+    let name = input.required(member)?;
+    check_name(input, member, name, longest)?;
+    Ok(name.to_lowercase())
+}
+
+/// First a letter, then letters, digits and hyphens; no hyphen twice or at the end.
+pub(super) fn check_name(input: Input<'_>, member: &str, name: &str, longest: usize) -> Result<(), ApiError> {
+    let shape = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        && !name.contains("--")
+        && !name.ends_with('-')
+        && name.len() <= longest;
+    if shape {
+        Ok(())
+    } else {
+        Err(input.invalid(format!(
+            "The parameter {member} is not a valid identifier. Identifiers must begin with a letter; must contain only ASCII letters, digits, and hyphens; \
+             must not end with a hyphen or contain two consecutive hyphens; and must be at most {longest} characters long."
+        )))
+    }
+}
+
+/// The ARN of a new object: with the asked `ResourceIdentifier`, or 26 random characters.
+pub(super) fn new_arn(call: &Call<'_>, kind: &str) -> Result<String, ApiError> {
+    let suffix = match call.input.text("ResourceIdentifier")? {
+        Some(asked) => {
+            check_name(call.input, "ResourceIdentifier", asked, 31)?;
+            asked.to_owned()
+        }
+        None => random_text(SUFFIX_LENGTH, SUFFIX),
+    };
+    Ok(call.place.arn("dms", &format!("{kind}:{suffix}")))
+}
+
+/// The request's filters: name and accepted values.
+pub(super) fn filters(input: Input<'_>, known: &[&str]) -> Result<Vec<(String, Vec<String>)>, ApiError> {
+    let mut found = Vec::new();
+    for filter in input.structures("Filters")? {
+        let name = filter.required("Name")?;
+        if !known.contains(&name) {
+            return Err(input.invalid(format!("Unrecognized filter name: {name}")));
+        }
+        found.push((name.to_owned(), filter.texts("Values")?.into_iter().map(str::to_owned).collect()));
+    }
+    Ok(found)
+}
+
+/// Whether an object passes all filters; `of` gives its value for a filter. Case is ignored, as DMS keeps names in lower case.
+pub(super) fn passes(filters: &[(String, Vec<String>)], of: impl Fn(&str) -> Vec<String>) -> bool {
+    filters
+        .iter()
+        .all(|(name, wanted)| of(name).iter().any(|have| wanted.iter().any(|want| want.eq_ignore_ascii_case(have))))
+}
+
+/// One page of `items` under `member`, with the marker of the next.
+pub(super) fn page(input: Input<'_>, member: &str, items: Vec<Value>) -> Result<Value, ApiError> {
+    let size = usize::try_from(input.integer("MaxRecords")?.unwrap_or(100)).unwrap_or(0);
+    if !(20..=500).contains(&size) {
+        return Err(input.invalid("Invalid MaxRecords: it must be between 20 and 100"));
+    }
+    let start = match input.text("Marker")?.filter(|marker| !marker.is_empty()) {
+        Some(marker) => marker.parse::<usize>().map_err(|_| input.invalid("Invalid marker"))?,
+        None => 0,
+    };
+    let total = items.len();
+    let page: Vec<Value> = items.into_iter().skip(start).take(size).collect();
+    let next = start + page.len();
+    Ok(json!({ member: page, "Marker": (next < total).then(|| next.to_string()) }))
+}
+
+/// Keeps the request's `Tags` for a new object.
+///
+/// # Errors
+/// A tag breaks the rules of "Tagging resources in AWS Database Migration Service".
+pub(super) fn keep_tags(call: &mut Call<'_>, arn: &str) -> Result<(), ApiError> {
+    let input = call.input;
+    let tags = super::tags::read(input)?;
+    if !tags.is_empty() {
+        call.world.dms.tags.entry(arn.to_owned()).or_default().extend(tags);
+    }
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! Replication instances.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::common::{
+    check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, wrong_state,
+};
+use super::{lookups, subnet_groups, surroundings};
+use crate::call::{ApiError, Call, Fate};
+use crate::world::dms::{Event, Instance, Lifecycle};
+
+const CREATING: Duration = Duration::from_secs(360);
+const MODIFYING: Duration = Duration::from_secs(120);
+const DELETING: Duration = Duration::from_secs(240);
+
+/// `CreateReplicationInstance`.
+pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let input = call.input;
+    let name = identifier(input, "ReplicationInstanceIdentifier", 63)?;
+    let class = input.required("ReplicationInstanceClass")?;
+    let storage = lookups::check_class(input, class)?;
+    surroundings::require_vpc_role(call)?;
+    if call.world.dms.instances.get(&name).is_some_and(|old| !old.lifecycle.is_gone(call.clock.now())) {
+        return Err(exists(format!("Replication Instance already exists: {name}")));
+    }
+    let multi_az = input.flag("MultiAZ")?.unwrap_or(false);
+    if multi_az && input.has("AvailabilityZone") {
+        return Err(input.invalid("You can't specify AvailabilityZone together with MultiAZ."));
+    }
+    let version = input.text("EngineVersion")?.unwrap_or(lookups::DEFAULT_VERSION);
+    lookups::check_version(input, version)?;
+    let group = subnet_group(call)?;
+    let groups = security_groups(call, &group)?;
+    let zone = input.text("AvailabilityZone")?.map(str::to_owned);
+    let subnets = call.world.dms.subnet_groups.get(&group).map(|group| group.subnets.clone()).unwrap_or_default();
+    let home = subnets
+        .iter()
+        .find(|id| {
+            zone.as_ref().is_none_or(|zone| surroundings::subnet(call, id).is_some_and(|subnet| subnet.zone == *zone))
+        })
+        .cloned()
+        .ok_or_else(|| ApiError::new("InvalidSubnet", "The subnet group has no subnet in the availability zone"))?;
+    let zone = surroundings::subnet(call, &home).map(|subnet| subnet.zone.clone());
+    let arn = new_arn(call, "rep")?;
+    keep_tags(call, &arn)?;
+    let interface = surroundings::add_interface(call, &home, &groups);
+    let address = interface.as_ref().and_then(|id| surroundings::address(call, id));
+    let public = input.flag("PubliclyAccessible")?.unwrap_or(true);
+    let second = multi_az
+        .then(|| {
+            subnets
+                .iter()
+                .filter_map(|id| surroundings::subnet(call, id))
+                .map(|subnet| subnet.zone.clone())
+                .find(|other| Some(other) != zone.as_ref())
+        })
+        .flatten();
+    let body = json!({
+        "ReplicationInstanceIdentifier": name,
+        "ReplicationInstanceClass": class,
+        "AllocatedStorage": input.integer("AllocatedStorage")?.unwrap_or(storage),
+        "AvailabilityZone": zone,
+        "SecondaryAvailabilityZone": second,
+        "PreferredMaintenanceWindow": input.text("PreferredMaintenanceWindow")?.unwrap_or("sun:03:00-sun:03:30"),
+        "MultiAZ": multi_az,
+        "EngineVersion": version,
+        "AutoMinorVersionUpgrade": input.flag("AutoMinorVersionUpgrade")?.unwrap_or(true),
+        "KmsKeyId": input.text("KmsKeyId")?.map_or_else(|| call.place.arn("kms", "key/00000000-0000-4000-8000-0000000000d5"), str::to_owned),
+        "PubliclyAccessible": public,
+        "ReplicationInstancePrivateIpAddress": address,
+        "ReplicationInstancePrivateIpAddresses": address.iter().collect::<Vec<_>>(),
+        "ReplicationInstancePublicIpAddresses": public.then_some("203.0.113.10").iter().collect::<Vec<_>>(),
+        "ReplicationInstancePublicIpAddress": public.then_some("203.0.113.10"),
+        "DnsNameServers": input.text("DnsNameServers")?,
+        "NetworkType": input.text("NetworkType")?.unwrap_or("IPV4"),
+    });
+    let ready = call.clock.after(CREATING);
+    let end = if call.fate == Fate::Failure { "failed" } else { "available" };
+    let instance = Instance {
+        identifier: name.clone(),
+        arn,
+        subnet_group: group,
+        security_groups: groups,
+        lifecycle: Lifecycle::steady("creating").then(ready, end),
+        pending: Map::new(),
+        body: body.as_object().cloned().unwrap_or_default(),
+        interface,
+    };
+    tell(call, &name, "Replication instance created", "creation");
+    let shown = show(call, &instance);
+    call.world.dms.instances.insert(name, instance);
+    Ok(json!({ "ReplicationInstance": shown }))
+}
+
+fn tell(call: &mut Call<'_>, name: &str, message: &str, category: &str) {
+    let event = Event {
+        source: name.to_owned(),
+        source_type: "replication-instance".to_owned(),
+        message: message.to_owned(),
+        category: category.to_owned(),
+        at: call.clock.now(),
+    };
+    call.world.dms.events.push(event);
+}
+
+/// The named subnet group, or the `default` one, made of the default VPC's subnets when first needed.
+fn subnet_group(call: &mut Call<'_>) -> Result<String, ApiError> {
+    let name =
+        call.input.text("ReplicationSubnetGroupIdentifier")?.map_or_else(|| "default".to_owned(), str::to_lowercase);
+    if call.world.dms.subnet_groups.contains_key(&name) {
+        return Ok(name);
+    }
+    if name != "default" {
+        return Err(not_found(format!("Replication subnet group not found: {name}")));
+    }
+    let vpc = call
+        .world
+        .ec2
+        .default_vpc()
+        .map(str::to_owned)
+        .ok_or_else(|| ApiError::new("InvalidSubnet", "No default VPC found"))?;
+    let subnets =
+        call.world.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc).map(|subnet| subnet.id.clone()).collect();
+    let group = crate::world::dms::SubnetGroup {
+        identifier: name.clone(),
+        arn: call.place.arn("dms", "subgrp:default"),
+        description: "default".to_owned(),
+        vpc,
+        subnets,
+    };
+    call.world.dms.subnet_groups.insert(name.clone(), group);
+    Ok(name)
+}
+
+/// The asked security groups, or the default one of the subnet group's VPC.
+fn security_groups(call: &Call<'_>, subnet_group: &str) -> Result<Vec<String>, ApiError> {
+    let vpc = call.world.dms.subnet_groups.get(subnet_group).map(|group| group.vpc.clone()).unwrap_or_default();
+    let asked = call.input.texts("VpcSecurityGroupIds")?;
+    if asked.is_empty() {
+        return Ok(call.world.ec2.default_group(&vpc).map(str::to_owned).into_iter().collect());
+    }
+    for id in &asked {
+        if call.world.ec2.security_groups.get(*id).is_none_or(|group| group.vpc_id != vpc) {
+            return Err(call.input.invalid(format!("The security group {id} does not exist in VPC {vpc}")));
+        }
+    }
+    Ok(asked.into_iter().map(str::to_owned).collect())
+}
+
+/// `DescribeReplicationInstances`.
+pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let filters = filters(
+        call.input,
+        &["replication-instance-id", "replication-instance-arn", "replication-instance-class", "engine-version"],
+    )?;
+    let now = call.clock.now();
+    let found: Vec<Value> = call
+        .world
+        .dms
+        .instances
+        .values()
+        .filter(|instance| !instance.lifecycle.is_gone(now))
+        .filter(|instance| {
+            passes(&filters, |name| {
+                let body =
+                    |member: &str| instance.body.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+                vec![match name {
+                    "replication-instance-id" => instance.identifier.clone(),
+                    "replication-instance-arn" => instance.arn.clone(),
+                    "replication-instance-class" => body("ReplicationInstanceClass"),
+                    _ => body("EngineVersion"),
+                }]
+            })
+        })
+        .map(|instance| show(call, instance))
+        .collect();
+    if found.is_empty() && !filters.is_empty() {
+        return Err(not_found("No Replication Instances found matching provided filters"));
+    }
+    page(call.input, "ReplicationInstances", found)
+}
+
+/// The name of the instance with the request's ARN.
+pub(super) fn name_of(call: &Call<'_>, arn: &str) -> Result<String, ApiError> {
+    let now = call.clock.now();
+    call.world
+        .dms
+        .instances
+        .values()
+        .find(|instance| instance.arn == arn && !instance.lifecycle.is_gone(now))
+        .map(|instance| instance.identifier.clone())
+        .ok_or_else(|| not_found(format!("Replication Instance not found: {arn}")))
+}
+
+fn require_available(call: &Call<'_>, name: &str) -> Result<(), ApiError> {
+    let state = call
+        .world
+        .dms
+        .instances
+        .get(name)
+        .map(|instance| instance.lifecycle.at(call.clock.now()).to_owned())
+        .unwrap_or_default();
+    if state == "available" || state == "storage-full" {
+        Ok(())
+    } else {
+        Err(wrong_state(format!("Replication Instance {name} is not in an available state: {state}")))
+    }
+}
+
+/// `ModifyReplicationInstance`.
+pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    const QUEUED: [&str; 5] =
+        ["AllocatedStorage", "ReplicationInstanceClass", "MultiAZ", "EngineVersion", "NetworkType"];
+    const AT_ONCE: [&str; 2] = ["PreferredMaintenanceWindow", "AutoMinorVersionUpgrade"];
+    let input = call.input;
+    let name = name_of(call, input.required("ReplicationInstanceArn")?)?;
+    require_available(call, &name)?;
+    let mut instance = call.world.dms.instances.get(&name).cloned().ok_or_else(|| not_found(name.clone()))?;
+    if let Some(class) = input.text("ReplicationInstanceClass")? {
+        lookups::check_class(input, class)?;
+    }
+    if let Some(version) = input.text("EngineVersion")? {
+        lookups::check_upgrade(
+            input,
+            instance.body.get("EngineVersion").and_then(Value::as_str).unwrap_or_default(),
+            version,
+        )?;
+    }
+    let held = instance.body.get("AllocatedStorage").and_then(Value::as_i64).unwrap_or(0);
+    if input.integer("AllocatedStorage")?.is_some_and(|asked| asked < held) {
+        return Err(input.invalid(format!("The allocated storage can't be reduced from {held} GB")));
+    }
+    let mut changed = false;
+    for member in AT_ONCE {
+        if let Some(value) = input.get(member) {
+            instance.body.insert(member.to_owned(), value.clone());
+            changed = true;
+        }
+    }
+    for member in QUEUED {
+        if let Some(value) = input.get(member).filter(|value| instance.body.get(member) != Some(value)) {
+            instance.pending.insert(member.to_owned(), value.clone());
+            changed = true;
+        }
+    }
+    if input.has("VpcSecurityGroupIds") {
+        instance.security_groups = security_groups(call, &instance.subnet_group)?;
+        if let Some(id) = &instance.interface {
+            surroundings::regroup_interface(call, id, &instance.security_groups);
+        }
+        changed = true;
+    }
+    let mut key = name.clone();
+    if let Some(new) = input.text("ReplicationInstanceIdentifier")?.map(str::to_lowercase).filter(|new| *new != name) {
+        check_name(input, "ReplicationInstanceIdentifier", &new, 63)?;
+        if call.world.dms.instances.contains_key(&new) {
+            return Err(exists(format!("Replication Instance already exists: {new}")));
+        }
+        instance.identifier.clone_from(&new);
+        instance.body.insert("ReplicationInstanceIdentifier".to_owned(), json!(new));
+        key = new;
+        changed = true;
+    }
+    let immediately = input.flag("ApplyImmediately")?.unwrap_or(false);
+    if !changed && !(immediately && !instance.pending.is_empty()) {
+        return Err(ApiError::new(
+            "InvalidParameterCombination",
+            "No modifications were requested on replication instance.",
+        ));
+    }
+    if immediately && !instance.pending.is_empty() {
+        instance.body.append(&mut instance.pending);
+        instance.lifecycle = Lifecycle::steady("modifying").then(call.clock.after(MODIFYING), "available");
+    }
+    let shown = show(call, &instance);
+    call.world.dms.instances.shift_remove(&name);
+    call.world.dms.instances.insert(key, instance);
+    Ok(json!({ "ReplicationInstance": shown }))
+}
+
+/// `DeleteReplicationInstance`.
+pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let arn = call.input.required("ReplicationInstanceArn")?;
+    let name = name_of(call, arn)?;
+    let now = call.clock.now();
+    let state = call.world.dms.instances[&name].lifecycle.at(now).to_owned();
+    if state == "deleting" || state == "creating" || state == "modifying" {
+        return Err(wrong_state(format!("Replication Instance {name} is in state {state} and cannot be deleted")));
+    }
+    if let Some(task) =
+        call.world.dms.tasks.values().find(|task| task.instance_arn == arn && !task.lifecycle.is_gone(now))
+    {
+        return Err(wrong_state(format!(
+            "Cannot delete replication instance {name} because it has one or more tasks: {}",
+            task.identifier
+        )));
+    }
+    let gone = call.clock.after(DELETING);
+    let mut instance = call.world.dms.instances[&name].clone();
+    instance.lifecycle = Lifecycle::steady("deleting").then_gone(gone);
+    if let Some(id) = &instance.interface {
+        surroundings::drop_interface(call, id, gone);
+    }
+    call.world.dms.connections.retain(|connection| connection.instance_arn != instance.arn);
+    call.world.dms.tags.shift_remove(&instance.arn);
+    tell(call, &name, "Replication instance deleted", "deletion");
+    let shown = show(call, &instance);
+    call.world.dms.instances.insert(name, instance);
+    Ok(json!({ "ReplicationInstance": shown }))
+}
+
+fn show(call: &Call<'_>, instance: &Instance) -> Value {
+    let now = call.clock.now();
+    let state = instance.lifecycle.at(now);
+    let mut body = instance.body.clone();
+    body.insert("ReplicationInstanceStatus".to_owned(), json!(state));
+    body.insert("ReplicationInstanceArn".to_owned(), json!(instance.arn));
+    if state != "creating"
+        && let Some(ready) = instance.lifecycle.settles_at()
+    {
+        body.entry("InstanceCreateTime").or_insert_with(|| ready.epoch());
+    }
+    let groups: Vec<Value> =
+        instance.security_groups.iter().map(|id| json!({"VpcSecurityGroupId": id, "Status": "active"})).collect();
+    body.insert("VpcSecurityGroups".to_owned(), json!(groups));
+    body.insert("PendingModifiedValues".to_owned(), Value::Object(instance.pending.clone()));
+    if let Some(group) = call.world.dms.subnet_groups.get(&instance.subnet_group) {
+        body.insert("ReplicationSubnetGroup".to_owned(), subnet_groups::show(call, group));
+    }
+    Value::Object(body)
+}

@@ -1,0 +1,168 @@
+//! Replication subnet groups: the subnets a replication instance may live in.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::common::{exists, filters, keep_tags, not_found, page, passes, wrong_state};
+use super::surroundings::{self, VPC_ROLE};
+use crate::call::{ApiError, Call};
+use crate::world::dms::SubnetGroup;
+
+/// `CreateReplicationSubnetGroup`.
+pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let input = call.input;
+    let name = input.required("ReplicationSubnetGroupIdentifier")?.to_lowercase();
+    let fits = name.len() <= 255
+        && name != "default"
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || " _.-".contains(c))
+        && !name.is_empty();
+    if !fits {
+        return Err(input.invalid("The parameter ReplicationSubnetGroupIdentifier must have at most 255 letters, digits, spaces, periods, underscores or hyphens and must not be \"default\"."));
+    }
+    let description = input.required("ReplicationSubnetGroupDescription")?.to_owned();
+    surroundings::require_vpc_role(call)?;
+    if call.world.dms.subnet_groups.contains_key(&name) {
+        return Err(exists(format!("Replication subnet group already exists: {name}")));
+    }
+    let (vpc, subnets) = chosen_subnets(call)?;
+    let arn = call.place.arn("dms", &format!("subgrp:{name}"));
+    keep_tags(call, &arn)?;
+    let group = SubnetGroup { identifier: name.clone(), arn, description, vpc, subnets };
+    let shown = show(call, &group);
+    call.world.dms.subnet_groups.insert(name, group);
+    Ok(json!({ "ReplicationSubnetGroup": shown }))
+}
+
+/// The request's subnets with their VPC, checked for AZ cover.
+fn chosen_subnets(call: &Call<'_>) -> Result<(String, Vec<String>), ApiError> {
+    let input = call.input;
+    let ids = input.texts("SubnetIds")?;
+    if ids.is_empty() {
+        return Err(input.missing("SubnetIds"));
+    }
+    let mut vpcs = BTreeSet::new();
+    let mut zones = BTreeSet::new();
+    for id in &ids {
+        let subnet = surroundings::subnet(call, id)
+            .ok_or_else(|| ApiError::new("InvalidSubnet", format!("The subnet ID '{id}' does not exist")))?;
+        vpcs.insert(subnet.vpc_id.clone());
+        zones.insert(subnet.zone.clone());
+    }
+    if vpcs.len() > 1 {
+        return Err(ApiError::new("InvalidSubnet", "The subnets must be in one VPC"));
+    }
+    if zones.len() < 2 {
+        return Err(ApiError::new(
+            "ReplicationSubnetGroupDoesNotCoverEnoughAZs",
+            format!(
+                "The replication subnet group doesn't meet availability zone (AZ) coverage requirement. Please add subnets to cover at least 2 AZs. Current coverage: {}",
+                zones.len()
+            ),
+        ));
+    }
+    let vpc = vpcs.into_iter().next().ok_or_else(|| input.missing("SubnetIds"))?;
+    Ok((vpc, ids.into_iter().map(str::to_owned).collect()))
+}
+
+/// `DescribeReplicationSubnetGroups`.
+pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let filters = filters(call.input, &["replication-subnet-group-id"])?;
+    let found: Vec<Value> = call
+        .world
+        .dms
+        .subnet_groups
+        .values()
+        .filter(|group| passes(&filters, |_| vec![group.identifier.clone()]))
+        .map(|group| show(call, group))
+        .collect();
+    if found.is_empty() && !filters.is_empty() {
+        return Err(not_found("No Subnet Groups found matching provided filters"));
+    }
+    page(call.input, "ReplicationSubnetGroups", found)
+}
+
+/// `ModifyReplicationSubnetGroup`.
+pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let name = call.input.required("ReplicationSubnetGroupIdentifier")?.to_lowercase();
+    surroundings::require_vpc_role(call)?;
+    let old = find(call, &name)?.clone();
+    let (vpc, subnets) = chosen_subnets(call)?;
+    if vpc != old.vpc {
+        return Err(ApiError::new(
+            "InvalidSubnet",
+            format!("The subnets must be in the VPC of the subnet group, {}", old.vpc),
+        ));
+    }
+    if let Some(subnet) =
+        old.subnets.iter().find(|subnet| !subnets.contains(*subnet) && surroundings::holds_instance(call, subnet))
+    {
+        return Err(ApiError::new(
+            "SubnetAlreadyInUse",
+            format!("Subnet {subnet} is in use by a replication instance"),
+        ));
+    }
+    let description =
+        call.input.text("ReplicationSubnetGroupDescription")?.map_or(old.description.clone(), str::to_owned);
+    let group = SubnetGroup { description, subnets, ..old };
+    let shown = show(call, &group);
+    call.world.dms.subnet_groups.insert(name, group);
+    Ok(json!({ "ReplicationSubnetGroup": shown }))
+}
+
+/// `DeleteReplicationSubnetGroup`.
+pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let name = call.input.required("ReplicationSubnetGroupIdentifier")?.to_lowercase();
+    let arn = find(call, &name)?.arn.clone();
+    let now = call.clock.now();
+    let dms = &call.world.dms;
+    let instance = dms
+        .instances
+        .values()
+        .find(|instance| instance.subnet_group == name && !instance.lifecycle.is_gone(now))
+        .map(|instance| &instance.identifier);
+    let profile = dms
+        .instance_profiles
+        .values()
+        .find(|profile| profile.body.get("SubnetGroupIdentifier").and_then(Value::as_str) == Some(&name))
+        .map(|profile| &profile.name);
+    if let Some(user) = instance.or(profile) {
+        return Err(wrong_state(format!(
+            "Cannot delete the subnet group '{name}' because at least one database instance: {user} is still using it."
+        )));
+    }
+    if !surroundings::role_is_usable(call, VPC_ROLE) {
+        return Err(surroundings::role_misconfigured(call, VPC_ROLE));
+    }
+    call.world.dms.subnet_groups.shift_remove(&name);
+    call.world.dms.tags.shift_remove(&arn);
+    Ok(json!({}))
+}
+
+fn find<'a>(call: &'a Call<'_>, name: &str) -> Result<&'a SubnetGroup, ApiError> {
+    call.world
+        .dms
+        .subnet_groups
+        .get(name)
+        .ok_or_else(|| not_found(format!("Replication subnet group not found: {name}")))
+}
+
+/// The group on the wire.
+pub(super) fn show(call: &Call<'_>, group: &SubnetGroup) -> Value {
+    let subnets: Vec<Value> = group
+        .subnets
+        .iter()
+        .map(|id| {
+            let zone = surroundings::subnet(call, id).map(|subnet| &subnet.zone);
+            json!({"SubnetIdentifier": id, "SubnetAvailabilityZone": {"Name": zone}, "SubnetStatus": "Active"})
+        })
+        .collect();
+    json!({
+        "ReplicationSubnetGroupIdentifier": group.identifier,
+        "ReplicationSubnetGroupDescription": group.description,
+        "VpcId": group.vpc,
+        "SubnetGroupStatus": "Complete",
+        "Subnets": subnets,
+        "SupportedNetworkTypes": ["IPV4"],
+    })
+}

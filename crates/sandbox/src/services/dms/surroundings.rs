@@ -1,0 +1,75 @@
+//! What DMS asks of other services: subnets, roles, and the network interfaces of its instances.
+
+use std::time::Duration;
+
+use crate::call::{ApiError, Call};
+use crate::world::ec2::Subnet;
+
+/// The role DMS makes network interfaces with.
+pub(super) const VPC_ROLE: &str = "dms-vpc-role";
+/// The principal of DMS itself.
+pub(super) const DMS_PRINCIPAL: &str = "dms.amazonaws.com";
+const INTERFACE: &str = "DMSNetworkInterface";
+/// How long the interface of a deleted instance stays.
+const LINGERS: Duration = Duration::from_secs(300);
+
+/// A subnet by id.
+pub(super) fn subnet<'a>(call: &'a Call<'_>, id: &str) -> Option<&'a Subnet> {
+    call.world.ec2.subnets.get(id)
+}
+
+/// Whether a role exists, is seen by now, trusts DMS and carries a policy.
+pub(super) fn role_is_usable(call: &Call<'_>, name: &str) -> bool {
+    call.world.iam.role(name).is_some_and(|role| {
+        role.visible_at <= call.clock.now()
+            && role.trusts(DMS_PRINCIPAL)
+            && !(role.attached.is_empty() && role.inline.is_empty())
+    })
+}
+
+/// `AccessDeniedFault` in DMS's words for a service role.
+pub(super) fn role_misconfigured(call: &Call<'_>, name: &str) -> ApiError {
+    let arn = call.place.global_arn("iam", &format!("role/{name}"));
+    ApiError::new("AccessDeniedFault", format!("The IAM Role {arn} is not configured properly."))
+}
+
+/// Checks the role that subnet groups and instances need.
+pub(super) fn require_vpc_role(call: &Call<'_>) -> Result<(), ApiError> {
+    if role_is_usable(call, VPC_ROLE) { Ok(()) } else { Err(role_misconfigured(call, VPC_ROLE)) }
+}
+
+/// Whether an instance of DMS has its interface in the subnet.
+pub(super) fn holds_instance(call: &Call<'_>, subnet: &str) -> bool {
+    call.world
+        .ec2
+        .network_interfaces
+        .values()
+        .any(|interface| interface.subnet_id == subnet && interface.requester == "dms" && interface.gone_at.is_none())
+}
+
+/// Makes the interface of a new instance; gives its id.
+pub(super) fn add_interface(call: &mut Call<'_>, subnet_id: &str, groups: &[String]) -> Option<String> {
+    let subnet = subnet(call, subnet_id)?.clone();
+    Some(call.world.ec2.add_service_interface(&subnet, groups, INTERFACE, "dms"))
+}
+
+/// Lets the interface of a deleted instance disappear some minutes after the instance.
+pub(super) fn drop_interface(call: &mut Call<'_>, id: &str, instance_gone: crate::clock::Timestamp) {
+    let gone_at = instance_gone.plus(call.clock.scaled(LINGERS));
+    if let Some(interface) = call.world.ec2.network_interfaces.get_mut(id) {
+        interface.gone_at = Some(gone_at);
+        interface.attachment = None;
+    }
+}
+
+/// Gives an instance's interface other security groups.
+pub(super) fn regroup_interface(call: &mut Call<'_>, id: &str, groups: &[String]) {
+    if let Some(interface) = call.world.ec2.network_interfaces.get_mut(id) {
+        interface.groups = groups.to_vec();
+    }
+}
+
+/// The private address of an interface.
+pub(super) fn address(call: &Call<'_>, id: &str) -> Option<String> {
+    call.world.ec2.network_interfaces.get(id).map(|interface| interface.private_address.clone())
+}

@@ -1,0 +1,77 @@
+//! Amazon Redshift Serverless: namespaces, workgroups, usage limits, snapshots, tags.
+//!
+//! The SQL behind a workgroup is in `services::redshift_data`.
+
+mod limits;
+mod namespaces;
+mod tags;
+mod workgroups;
+
+use serde_json::{Value, json};
+
+use crate::call::{ApiError, Codes, Input};
+use crate::router::{Operation, Protocol, Reach, Service};
+
+pub(crate) const SERVICE: Service = Service {
+    name: "redshift-serverless",
+    protocol: Protocol::Json { target: "RedshiftServerless" },
+    reach: Reach::Regional,
+    codes: &Codes { missing: "ValidationException", invalid: "ValidationException" },
+    operations: &[
+        ("CreateNamespace", Operation::Call(namespaces::create)),
+        ("GetNamespace", Operation::Call(namespaces::get)),
+        ("ListNamespaces", Operation::Call(namespaces::list)),
+        ("UpdateNamespace", Operation::Call(namespaces::update)),
+        ("DeleteNamespace", Operation::Call(namespaces::delete)),
+        ("CreateWorkgroup", Operation::Call(workgroups::create)),
+        ("GetWorkgroup", Operation::Call(workgroups::get)),
+        ("ListWorkgroups", Operation::Call(workgroups::list)),
+        ("UpdateWorkgroup", Operation::Call(workgroups::update)),
+        ("DeleteWorkgroup", Operation::Call(workgroups::delete)),
+        ("TagResource", Operation::Call(tags::tag)),
+        ("UntagResource", Operation::Call(tags::untag)),
+        ("ListTagsForResource", Operation::Call(tags::list)),
+        ("CreateUsageLimit", Operation::Call(limits::create)),
+        ("GetUsageLimit", Operation::Call(limits::get)),
+        ("ListUsageLimits", Operation::Call(limits::list)),
+        ("UpdateUsageLimit", Operation::Call(limits::update)),
+        ("DeleteUsageLimit", Operation::Call(limits::delete)),
+        ("CreateSnapshot", Operation::Call(limits::create_snapshot)),
+        ("GetSnapshot", Operation::Call(limits::get_snapshot)),
+        ("ListSnapshots", Operation::Call(limits::list_snapshots)),
+        ("DeleteSnapshot", Operation::Call(limits::delete_snapshot)),
+    ],
+};
+
+fn not_found(message: impl Into<String>) -> ApiError {
+    ApiError::new("ResourceNotFoundException", message)
+}
+
+fn conflict(message: impl Into<String>) -> ApiError {
+    ApiError::new("ConflictException", message)
+}
+
+/// The name of a namespace or workgroup: 3 to 64 lower-case letters, digits and hyphens.
+fn name<'a>(input: Input<'a>, member: &str) -> Result<&'a str, ApiError> {
+    let name = input.required(member)?;
+    let fits = (3..=64).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if fits {
+        Ok(name)
+    } else {
+        Err(input.invalid(format!("1 validation error detected: Value '{name}' at '{member}' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-z0-9-]+$ and have a length between 3 and 64")))
+    }
+}
+
+/// One page of `items` under `member`.
+fn page(input: Input<'_>, member: &str, items: Vec<Value>) -> Result<Value, ApiError> {
+    let size = usize::try_from(input.integer("maxResults")?.unwrap_or(100)).unwrap_or(0).clamp(1, 100);
+    let start = match input.text("nextToken")? {
+        Some(token) => token.parse::<usize>().map_err(|_| input.invalid("Invalid nextToken"))?,
+        None => 0,
+    };
+    let total = items.len();
+    let page: Vec<Value> = items.into_iter().skip(start).take(size).collect();
+    let next = start + page.len();
+    Ok(json!({ member: page, "nextToken": (next < total).then(|| next.to_string()) }))
+}

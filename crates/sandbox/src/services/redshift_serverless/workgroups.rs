@@ -1,0 +1,478 @@
+//! Workgroups.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::{conflict, name, not_found, page, tags};
+use crate::arn::ec2_id;
+use crate::call::{ApiError, Call, Fate, Input};
+use crate::world::dms::Lifecycle;
+use crate::world::redshift_serverless::Workgroup;
+
+/// CREATING, then AVAILABLE for a moment, then MODIFYING, then AVAILABLE: as AWS does it.
+const CREATING: Duration = Duration::from_secs(150);
+const FIRST_GLIMPSE: Duration = Duration::from_secs(152);
+const CREATED: Duration = Duration::from_secs(180);
+const MODIFYING: Duration = Duration::from_secs(45);
+const DELETING: Duration = Duration::from_secs(90);
+
+/// Members of which one update changes exactly one.
+const CHANGEABLE: [&str; 10] = [
+    "baseCapacity",
+    "maxCapacity",
+    "pricePerformanceTarget",
+    "configParameters",
+    "enhancedVpcRouting",
+    "ipAddressType",
+    "port",
+    "publiclyAccessible",
+    "trackName",
+    "subnetIds",
+];
+const PARAMETERS: [(&str, &str); 9] = [
+    ("auto_mv", "true"),
+    ("datestyle", "ISO, MDY"),
+    ("enable_case_sensitive_identifier", "false"),
+    ("enable_user_activity_logging", "true"),
+    ("query_group", "default"),
+    ("search_path", "$user, public"),
+    ("require_ssl", "true"),
+    ("use_fips_ssl", "false"),
+    ("max_query_execution_time", "14400"),
+];
+const QUERY_LIMITS: [&str; 10] = [
+    "max_query_cpu_time",
+    "max_query_blocks_read",
+    "max_scan_row_count",
+    "max_query_queue_time",
+    "max_query_cpu_usage_percent",
+    "max_query_temp_blocks_to_disk",
+    "max_join_row_count",
+    "max_nested_loop_join_row_count",
+    "wlm_json_configuration",
+    "enable_large_strings_opt_in",
+];
+const LARGE_REGIONS: [&str; 5] = ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1"];
+
+/// `CreateWorkgroup`.
+pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let input = call.input;
+    let own = name(input, "workgroupName")?.to_owned();
+    let namespace = input.required("namespaceName")?.to_owned();
+    let now = call.clock.now();
+    let state = &call.world.redshift_serverless;
+    if state.workgroups.get(&own).is_some_and(|old| !old.lifecycle.is_gone(now)) {
+        return Err(conflict(format!("Workgroup {own} already exists.")));
+    }
+    let home = state
+        .namespaces
+        .get(&namespace)
+        .filter(|own| !own.lifecycle.is_gone(now))
+        .ok_or_else(|| not_found(format!("Namespace not found: {namespace}")))?;
+    if home.lifecycle.at(now) != "AVAILABLE" {
+        return Err(conflict(
+            "There is an operation running on the namespace. Try to create the workgroup again later.",
+        ));
+    }
+    if let Some(other) =
+        state.workgroups.values().find(|other| other.namespace == namespace && !other.lifecycle.is_gone(now))
+    {
+        return Err(conflict(format!(
+            "The namespace {namespace} is already associated with workgroup {}.",
+            other.name
+        )));
+    }
+    let body = new_body(call)?;
+    let id = Uuid::new_v4().to_string();
+    let arn = call.place.arn("redshift-serverless", &format!("workgroup/{id}"));
+    tags::keep(call, &arn)?;
+    let interfaces = add_interfaces(call, &own, &body);
+    if call.fate == Fate::Failure {
+        return Err(ApiError::new(
+            "InsufficientCapacityException",
+            "There isn't enough capacity available to process the request.",
+        ));
+    }
+    let (glimpse, modifying, done) =
+        (call.clock.after(CREATING), call.clock.after(FIRST_GLIMPSE), call.clock.after(CREATED));
+    let workgroup = Workgroup {
+        name: own.clone(),
+        id,
+        arn,
+        namespace: namespace.clone(),
+        created: now,
+        lifecycle: Lifecycle::steady("CREATING")
+            .then(glimpse, "AVAILABLE")
+            .then(modifying, "MODIFYING")
+            .then(done, "AVAILABLE"),
+        body,
+        vpc_endpoint: ec2_id("vpce"),
+        interfaces,
+    };
+    occupy(call, &namespace, done);
+    let shown = show(call, &workgroup);
+    call.world.redshift_serverless.workgroups.insert(own, workgroup);
+    Ok(json!({ "workgroup": shown }))
+}
+
+/// The namespace is MODIFYING while its workgroup changes.
+fn occupy(call: &mut Call<'_>, namespace: &str, until: crate::clock::Timestamp) {
+    if let Some(namespace) = call.world.redshift_serverless.namespaces.get_mut(namespace) {
+        namespace.lifecycle = Lifecycle::steady("MODIFYING").then(until, "AVAILABLE");
+    }
+}
+
+fn new_body(call: &Call<'_>) -> Result<Map<String, Value>, ApiError> {
+    let input = call.input;
+    let mut body = Map::new();
+    body.insert("publiclyAccessible".to_owned(), json!(input.flag("publiclyAccessible")?.unwrap_or(false)));
+    body.insert("enhancedVpcRouting".to_owned(), json!(input.flag("enhancedVpcRouting")?.unwrap_or(false)));
+    body.insert("ipAddressType".to_owned(), json!(input.text("ipAddressType")?.unwrap_or("ipv4")));
+    body.insert("trackName".to_owned(), json!(input.text("trackName")?.unwrap_or("current")));
+    body.insert("port".to_owned(), json!(port(input)?.unwrap_or(5439)));
+    body.insert(
+        "configParameters".to_owned(),
+        parameters(input, &PARAMETERS.map(|(key, value)| (key.to_owned(), value.to_owned())))?,
+    );
+    if parameter(&body, "require_ssl") == Some("false") {
+        return Err(input.invalid("require_ssl can't be set to false when a workgroup is created"));
+    }
+    capacity(input, &mut body, call)?;
+    let (subnets, vpc) = subnets(call, input.flag("enhancedVpcRouting")?.unwrap_or(false))?;
+    body.insert("securityGroupIds".to_owned(), json!(security_groups(call, &vpc)?));
+    body.insert("subnetIds".to_owned(), json!(subnets));
+    Ok(body)
+}
+
+fn parameter<'a>(body: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    let list = body.get("configParameters")?.as_array()?;
+    list.iter().find(|item| item["parameterKey"] == key)?["parameterValue"].as_str()
+}
+
+fn port(input: Input<'_>) -> Result<Option<i64>, ApiError> {
+    match input.integer("port")? {
+        Some(port) if !(5431..=5455).contains(&port) && !(8191..=8215).contains(&port) => {
+            Err(input.invalid(format!("Invalid port: {port}. Valid ports are 5431-5455 and 8191-8215.")))
+        }
+        other => Ok(other),
+    }
+}
+
+/// The parameters `base` with the request's over them.
+fn parameters(input: Input<'_>, base: &[(String, String)]) -> Result<Value, ApiError> {
+    let mut all = base.to_vec();
+    for given in input.structures("configParameters")? {
+        let (key, value) = (given.required("parameterKey")?, given.required("parameterValue")?);
+        if !PARAMETERS.iter().any(|(known, _)| *known == key) && !QUERY_LIMITS.contains(&key) {
+            return Err(input.invalid(format!("Invalid configuration parameter: {key}")));
+        }
+        match all.iter_mut().find(|(known, _)| known == key) {
+            Some((_, old)) => value.clone_into(old),
+            None => all.push((key.to_owned(), value.to_owned())),
+        }
+    }
+    Ok(all.into_iter().map(|(key, value)| json!({"parameterKey": key, "parameterValue": value})).collect())
+}
+
+/// Base and maximum capacity, and the price-performance target that excludes a base.
+fn capacity(input: Input<'_>, body: &mut Map<String, Value>, call: &Call<'_>) -> Result<(), ApiError> {
+    let large = LARGE_REGIONS.contains(&call.place.region.as_str());
+    let fits = |rpu: i64| {
+        rpu == 4
+            || ((8..=512).contains(&rpu) && rpu % 8 == 0)
+            || (large && (512..=1024).contains(&rpu) && rpu % 32 == 0)
+    };
+    let base = input.integer("baseCapacity")?;
+    if let Some(rpu) = base.filter(|rpu| !fits(*rpu)) {
+        return Err(input.invalid(format!("Invalid base capacity {rpu}: it must be 4, or 8 to 512 in units of 8.")));
+    }
+    let fresh = !body.contains_key("baseCapacity");
+    let target = input.structure("pricePerformanceTarget")?;
+    if let Some(target) = target {
+        let status = target.text("status")?.unwrap_or("ENABLED");
+        let level = target.integer("level")?.unwrap_or(50);
+        if ![1, 25, 50, 75, 100].contains(&level) {
+            return Err(
+                input.invalid(format!("Invalid price-performance level {level}: it must be 1, 25, 50, 75 or 100."))
+            );
+        }
+        if status == "ENABLED" && base.is_some() {
+            return Err(input.invalid("Base capacity can't be set while a price-performance target is enabled."));
+        }
+        if status == "DISABLED" && base.is_none() {
+            return Err(input.invalid("Disabling the price-performance target needs a base capacity."));
+        }
+        body.insert(
+            "pricePerformanceTarget".to_owned(),
+            if status == "ENABLED" { json!({"status": status, "level": level}) } else { json!({"status": status}) },
+        );
+        body.insert("baseCapacity".to_owned(), json!(base.unwrap_or(-1)));
+    } else if let Some(rpu) = base {
+        if !fresh && body.get("pricePerformanceTarget").is_some_and(|target| target["status"] == "ENABLED") {
+            return Err(input.invalid("Base capacity can't be set while a price-performance target is enabled."));
+        }
+        body.insert("baseCapacity".to_owned(), json!(rpu));
+        body.insert("pricePerformanceTarget".to_owned(), json!({"status": "DISABLED"}));
+    } else if fresh {
+        body.insert("baseCapacity".to_owned(), json!(-1));
+        body.insert("pricePerformanceTarget".to_owned(), json!({"status": "ENABLED", "level": 50}));
+    }
+    match input.integer("maxCapacity")? {
+        Some(-1) if body.get("maxCapacity").is_none() => {
+            return Err(input.invalid("The workgroup has no max capacity to remove."));
+        }
+        Some(-1) => {
+            body.shift_remove("maxCapacity");
+        }
+        Some(most) if !fits(most) => return Err(input.invalid(format!("Invalid max capacity {most}."))),
+        Some(most) => {
+            body.insert("maxCapacity".to_owned(), json!(most));
+        }
+        None => {}
+    }
+    let (base, most) =
+        (body.get("baseCapacity").and_then(Value::as_i64), body.get("maxCapacity").and_then(Value::as_i64));
+    if let (Some(base), Some(most)) = (base, most)
+        && base > most
+    {
+        return Err(input.invalid(format!("The base capacity {base} can't be greater than the max capacity {most}.")));
+    }
+    Ok(())
+}
+
+/// The asked subnets, or those of the default VPC; with their VPC.
+fn subnets(call: &Call<'_>, routed: bool) -> Result<(Vec<String>, String), ApiError> {
+    let input = call.input;
+    let asked = input.texts("subnetIds")?;
+    let ec2 = &call.world.ec2;
+    let chosen: Vec<String> = if asked.is_empty() {
+        let vpc = ec2.default_vpc().ok_or_else(|| input.invalid("There is no default VPC; give subnetIds."))?;
+        ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc).map(|subnet| subnet.id.clone()).collect()
+    } else {
+        asked.into_iter().map(str::to_owned).collect()
+    };
+    let mut zones = BTreeSet::new();
+    let mut vpcs = BTreeSet::new();
+    for id in &chosen {
+        let subnet =
+            ec2.subnets.get(id).ok_or_else(|| input.invalid(format!("The subnet ID '{id}' does not exist")))?;
+        zones.insert(&subnet.zone);
+        vpcs.insert(&subnet.vpc_id);
+    }
+    let needed = if routed { 3 } else { 2 };
+    if zones.len() < needed || chosen.len() < needed {
+        return Err(input.invalid(format!(
+            "Insufficient free subnets: at least {needed} subnets in {needed} Availability Zones are required."
+        )));
+    }
+    match vpcs.into_iter().next() {
+        Some(vpc) if chosen.iter().all(|id| ec2.subnets[id].vpc_id == *vpc) => Ok((chosen.clone(), vpc.clone())),
+        _ => Err(input.invalid("The subnets must be in one VPC.")),
+    }
+}
+
+fn security_groups(call: &Call<'_>, vpc: &str) -> Result<Vec<String>, ApiError> {
+    let asked = call.input.texts("securityGroupIds")?;
+    if asked.is_empty() {
+        return Ok(call.world.ec2.default_group(vpc).map(str::to_owned).into_iter().collect());
+    }
+    for id in &asked {
+        if call.world.ec2.security_groups.get(*id).is_none_or(|group| group.vpc_id != vpc) {
+            return Err(call.input.invalid(format!("VPC Security group {id} does not exist in VPC {vpc}")));
+        }
+    }
+    Ok(asked.into_iter().map(str::to_owned).collect())
+}
+
+fn texts(body: &Map<String, Value>, member: &str) -> Vec<String> {
+    body.get(member)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|id| id.as_str().map(str::to_owned))
+        .collect()
+}
+
+fn add_interfaces(call: &mut Call<'_>, name: &str, body: &Map<String, Value>) -> Vec<String> {
+    let groups = texts(body, "securityGroupIds");
+    let description = format!("VPC Endpoint Interface of Redshift Serverless workgroup {name}");
+    texts(body, "subnetIds")
+        .iter()
+        .filter_map(|id| {
+            let subnet = call.world.ec2.subnets.get(id)?.clone();
+            Some(call.world.ec2.add_service_interface(&subnet, &groups, &description, "redshift-serverless"))
+        })
+        .collect()
+}
+
+fn find(call: &Call<'_>) -> Result<Workgroup, ApiError> {
+    let own = call.input.required("workgroupName")?;
+    let found = call
+        .world
+        .redshift_serverless
+        .workgroups
+        .get(own)
+        .filter(|workgroup| !workgroup.lifecycle.is_gone(call.clock.now()));
+    found.cloned().ok_or_else(|| not_found(format!("Workgroup not found: {own}")))
+}
+
+/// `GetWorkgroup`.
+pub(super) fn get(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let workgroup = find(call)?;
+    Ok(json!({ "workgroup": show(call, &workgroup) }))
+}
+
+/// `ListWorkgroups`.
+pub(super) fn list(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let now = call.clock.now();
+    let found = call
+        .world
+        .redshift_serverless
+        .workgroups
+        .values()
+        .filter(|own| !own.lifecycle.is_gone(now))
+        .map(|own| show(call, own))
+        .collect();
+    page(call.input, "workgroups", found)
+}
+
+fn require_quiet(call: &Call<'_>, workgroup: &Workgroup) -> Result<(), ApiError> {
+    let now = call.clock.now();
+    let namespace = call
+        .world
+        .redshift_serverless
+        .namespaces
+        .get(&workgroup.namespace)
+        .map_or("AVAILABLE", |own| own.lifecycle.at(now));
+    if workgroup.lifecycle.at(now) == "AVAILABLE" && namespace == "AVAILABLE" {
+        Ok(())
+    } else {
+        Err(conflict("There is an operation running on the workgroup. Try to run the operation again later."))
+    }
+}
+
+/// `UpdateWorkgroup`, one parameter at a time.
+pub(super) fn update(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let mut workgroup = find(call)?;
+    let input = call.input;
+    let asked: Vec<&str> =
+        CHANGEABLE.into_iter().chain(["securityGroupIds"]).filter(|member| input.has(member)).collect();
+    let is_pair = asked == ["baseCapacity", "pricePerformanceTarget"];
+    if asked.is_empty() {
+        return Err(input.invalid("No parameter to update was given."));
+    }
+    if asked.len() > 1 && !is_pair {
+        return Err(input.invalid("Can't update multiple configurations at the same time for workgroup"));
+    }
+    require_quiet(call, &workgroup)?;
+    capacity(input, &mut workgroup.body, call)?;
+    if let Some(port) = port(input)? {
+        workgroup.body.insert("port".to_owned(), json!(port));
+    }
+    for member in ["enhancedVpcRouting", "publiclyAccessible"] {
+        if let Some(flag) = input.flag(member)? {
+            workgroup.body.insert(member.to_owned(), json!(flag));
+        }
+    }
+    for member in ["ipAddressType", "trackName"] {
+        if let Some(text) = input.text(member)? {
+            workgroup.body.insert(member.to_owned(), json!(text));
+        }
+    }
+    if input.has("configParameters") {
+        let old: Vec<(String, String)> = workgroup.body["configParameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|item| {
+                Some((item["parameterKey"].as_str()?.to_owned(), item["parameterValue"].as_str()?.to_owned()))
+            })
+            .collect();
+        let new = parameters(input, &old)?;
+        workgroup.body.insert("configParameters".to_owned(), new);
+    }
+    if input.has("subnetIds") || input.has("securityGroupIds") {
+        move_network(call, &mut workgroup)?;
+    }
+    let done = call.clock.after(MODIFYING);
+    workgroup.lifecycle = Lifecycle::steady("MODIFYING").then(done, "AVAILABLE");
+    let namespace = workgroup.namespace.clone();
+    occupy(call, &namespace, done);
+    let shown = show(call, &workgroup);
+    call.world.redshift_serverless.workgroups.insert(workgroup.name.clone(), workgroup);
+    Ok(json!({ "workgroup": shown }))
+}
+
+fn move_network(call: &mut Call<'_>, workgroup: &mut Workgroup) -> Result<(), ApiError> {
+    if call.input.has("subnetIds") {
+        let routed = workgroup.body["enhancedVpcRouting"] == json!(true);
+        let (chosen, _) = subnets(call, routed)?;
+        workgroup.body.insert("subnetIds".to_owned(), json!(chosen));
+    }
+    let first = texts(&workgroup.body, "subnetIds").into_iter().next().unwrap_or_default();
+    let vpc = call.world.ec2.subnets.get(&first).map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
+    if call.input.has("securityGroupIds") {
+        let groups = security_groups(call, &vpc)?;
+        workgroup.body.insert("securityGroupIds".to_owned(), json!(groups));
+    }
+    for id in std::mem::take(&mut workgroup.interfaces) {
+        call.world.ec2.network_interfaces.remove(&id);
+    }
+    workgroup.interfaces = add_interfaces(call, &workgroup.name, &workgroup.body);
+    Ok(())
+}
+
+/// `DeleteWorkgroup`.
+pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let mut workgroup = find(call)?;
+    require_quiet(call, &workgroup)?;
+    let gone = call.clock.after(DELETING);
+    workgroup.lifecycle = Lifecycle::steady("DELETING").then_gone(gone);
+    for id in &workgroup.interfaces {
+        if let Some(interface) = call.world.ec2.network_interfaces.get_mut(id) {
+            interface.gone_at = Some(gone);
+        }
+    }
+    let (arn, namespace) = (workgroup.arn.clone(), workgroup.namespace.clone());
+    occupy(call, &namespace, gone);
+    call.world.redshift_serverless.tags.shift_remove(&arn);
+    call.world
+        .redshift_serverless
+        .usage_limits
+        .retain(|_, limit| limit.get("resourceArn").and_then(Value::as_str) != Some(&arn));
+    let shown = show(call, &workgroup);
+    call.world.redshift_serverless.workgroups.insert(workgroup.name.clone(), workgroup);
+    Ok(json!({ "workgroup": shown }))
+}
+
+fn show(call: &Call<'_>, workgroup: &Workgroup) -> Value {
+    let status = workgroup.lifecycle.at(call.clock.now());
+    let mut body = workgroup.body.clone();
+    let interfaces: Vec<Value> = workgroup
+        .interfaces
+        .iter()
+        .filter_map(|id| call.world.ec2.network_interfaces.get(id))
+        .map(|own| {
+            let zone = call.world.ec2.subnets.get(&own.subnet_id).map(|subnet| &subnet.zone);
+            json!({"networkInterfaceId": own.id, "subnetId": own.subnet_id, "privateIpAddress": own.private_address, "availabilityZone": zone})
+        })
+        .collect();
+    let first = texts(&workgroup.body, "subnetIds").into_iter().next().unwrap_or_default();
+    let vpc = call.world.ec2.subnets.get(&first).map(|subnet| &subnet.vpc_id);
+    let endpoints = if status == "CREATING" {
+        json!([])
+    } else {
+        json!([{"vpcEndpointId": workgroup.vpc_endpoint, "vpcId": vpc, "networkInterfaces": interfaces}])
+    };
+    let shown = json!({
+        "workgroupName": workgroup.name, "workgroupId": workgroup.id, "workgroupArn": workgroup.arn, "namespaceName": workgroup.namespace,
+        "creationDate": workgroup.created.iso(), "status": status,
+        "endpoint": {"address": workgroup.address(call.place), "port": workgroup.port(), "vpcEndpoints": endpoints},
+        "crossAccountVpcs": [], "workgroupVersion": "1.0.100000", "patchVersion": "198",
+    });
+    body.extend(shown.as_object().cloned().unwrap_or_default());
+    Value::Object(body)
+}
