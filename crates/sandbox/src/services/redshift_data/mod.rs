@@ -1,15 +1,34 @@
-//! The Amazon Redshift Data API.
+//! The Amazon Redshift Data API: statements that run beside the requests, and their results.
+//!
+//! Statements and results live in the process that took them and are not kept on disk: what they changed is in PostgreSQL.
+//! Metadata operations (ListTables and its like) are not played; system views answer the same questions.
 
+mod operations;
+mod parameters;
+mod results;
 pub(crate) mod run;
+mod statements;
 pub(crate) mod warehouse;
 
+#[cfg(test)]
+mod tests;
+
 use crate::call::Codes;
-use crate::router::{Protocol, Reach, Service};
+use crate::router::{Operation, Protocol, Reach, Service};
+
+const CODES: Codes = Codes { missing: "ValidationException", invalid: "ValidationException" };
 
 pub(crate) const SERVICE: Service = Service {
     name: "redshift-data",
     protocol: Protocol::Json { target: "RedshiftData" },
     reach: Reach::Regional,
-    codes: &Codes { missing: "ValidationException", invalid: "ValidationException" },
-    operations: &[],
+    codes: &CODES,
+    operations: &[
+        ("ExecuteStatement", Operation::Waiting(|cloud, input| Box::pin(operations::execute(cloud, input)))),
+        ("BatchExecuteStatement", Operation::Waiting(|cloud, input| Box::pin(operations::batch_execute(cloud, input)))),
+        ("DescribeStatement", Operation::Waiting(|_, input| Box::pin(operations::describe(input)))),
+        ("GetStatementResult", Operation::Waiting(|_, input| Box::pin(operations::result(input)))),
+        ("CancelStatement", Operation::Waiting(|_, input| Box::pin(operations::cancel(input)))),
+        ("ListStatements", Operation::Waiting(|_, input| Box::pin(operations::list(input)))),
+    ],
 };
