@@ -296,7 +296,7 @@ fn unsigned_service(request: &Request) -> &'static Service {
     let is_form =
         request.header("content-type").is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
     let by_name = |name| SERVICES.iter().find(|service| service.name == name);
-    by_target.or_else(|| by_name(if is_form { "sts" } else { "dms" })).expect("the table has IAM and S3")
+    by_target.or_else(|| by_name(if is_form { "iam" } else { "s3" })).expect("the table has IAM and S3")
 }
 
 /// The credential scope of a signature.

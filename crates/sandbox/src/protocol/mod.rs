@@ -32,20 +32,24 @@ impl Request {
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
+    /// Headers whose names clients chose, in lower case.
+    pub(crate) extra: Vec<(String, String)>,
     pub(crate) body: Bytes,
 }
 
 impl Response {
     pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        Self { status, headers: vec![("content-type", content_type.to_owned())], body: body.into() }
+        let headers = vec![("content-type", content_type.to_owned())];
+        Self { status, headers, extra: Vec::new(), body: body.into() }
     }
 
     /// The HTTP message.
     pub(crate) fn into_http(self) -> http::Response<http_body_util::Full<Bytes>> {
         let mut response = http::Response::new(http_body_util::Full::new(self.body));
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        for (name, value) in self.headers {
-            if let Ok(value) = http::HeaderValue::from_str(&value) {
+        let fixed = self.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
+        for (name, value) in fixed.chain(self.extra) {
+            if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::from_str(&value)) {
                 response.headers_mut().append(name, value);
             }
         }

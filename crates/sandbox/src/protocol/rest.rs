@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
@@ -40,9 +41,37 @@ impl<'a> Target<'a> {
         Ok(Self { request, bucket, key: key.to_owned(), query })
     }
 
+    /// The body, taken out of the chunks that SDKs wrap bodies with trailing checksums in.
+    ///
+    /// Source: Amazon S3 user guide, "Transferring payload in multiple chunks".
+    pub(crate) fn body(&self) -> Result<Bytes, ApiError> {
+        let is_chunked = self.request.header("x-amz-content-sha256").is_some_and(|kind| kind.starts_with("STREAMING-"));
+        if !is_chunked {
+            return Ok(self.request.body.clone());
+        }
+        let broken = || ApiError::new("IncompleteBody", "The chunks of the body are not whole");
+        unchunked(&self.request.body).ok_or_else(broken)
+    }
+
     /// Whether the address names a subresource.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.query.contains_key(name)
+    }
+}
+
+/// The data of chunks that each have their length, in hexadecimal digits, and extensions in a line before.
+fn unchunked(mut rest: &[u8]) -> Option<Bytes> {
+    let mut body = Vec::with_capacity(rest.len());
+    loop {
+        let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
+        let line = std::str::from_utf8(&rest[..end]).ok()?;
+        let length = usize::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
+        if length == 0 {
+            return Some(body.into());
+        }
+        rest = &rest[end + 2..];
+        body.extend_from_slice(rest.get(..length)?);
+        rest = rest.get(length..)?.strip_prefix(b"\r\n")?;
     }
 }
 
@@ -135,7 +164,7 @@ pub(crate) fn document(root: &str, output: &Value) -> Response {
 
 /// An answer without a body.
 pub(crate) fn empty(status: u16) -> Response {
-    with_id(Response { status, headers: Vec::new(), body: bytes::Bytes::new() })
+    with_id(Response { status, headers: Vec::new(), extra: Vec::new(), body: Bytes::new() })
 }
 
 /// An answer with an error. A client that asked with HEAD sees its status only: HTTP has no body there.
@@ -166,6 +195,15 @@ mod tests {
         let request =
             Request { method: method.parse().unwrap(), uri: uri.parse().unwrap(), headers, body: bytes::Bytes::new() };
         operation(&request).unwrap()
+    }
+
+    // The chunks of "Signature calculations: transferring a payload in multiple chunks", shortened.
+    #[test]
+    fn chunked_bodies_are_put_together() {
+        let wire =
+            b"5;chunk-signature=ad80c730a21e5b8d\r\nhello\r\n1\r\n!\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n";
+        assert_eq!(unchunked(wire).unwrap(), "hello!");
+        assert_eq!(unchunked(b"5\r\nhel"), None);
     }
 
     #[test]

@@ -8,15 +8,27 @@ mod iam;
 mod managed_policies;
 pub(crate) mod redshift_data;
 mod redshift_serverless;
+mod s3;
+mod secretsmanager;
 mod sts;
+mod tagging;
 mod tags;
 
 use crate::cloud::Cloud;
 use crate::router::Service;
 
 /// Every service, by the name in the credential scope.
-pub(crate) const SERVICES: &[Service] =
-    &[dms::SERVICE, redshift_data::SERVICE, redshift_serverless::SERVICE, sts::SERVICE];
+pub(crate) const SERVICES: &[Service] = &[
+    dms::SERVICE,
+    ec2::SERVICE,
+    iam::SERVICE,
+    redshift_data::SERVICE,
+    redshift_serverless::SERVICE,
+    s3::SERVICE,
+    secretsmanager::SERVICE,
+    sts::SERVICE,
+    tagging::SERVICE,
+];
 
 /// Takes up the work that was under way when the last process ended.
 pub(crate) fn started(cloud: &Cloud) {

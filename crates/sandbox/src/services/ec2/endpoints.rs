@@ -91,7 +91,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let field = |endpoint: &VpcEndpoint, name: &str| match name {
         "service-name" => vec![endpoint.service_name.clone()],
         "vpc-endpoint-id" => vec![endpoint.id.clone()],
-        "vpc-endpoint-state" => vec![state(endpoint, now).to_owned()],
+        "vpc-endpoint-state" => vec![state(endpoint, now).to_lowercase(), state(endpoint, now).to_owned()],
         "vpc-endpoint-type" => vec![endpoint.kind.clone()],
         _ => vec![endpoint.vpc_id.clone()],
     };
@@ -125,10 +125,10 @@ fn describe_endpoint(call: &Call<'_>, endpoint: &VpcEndpoint) -> Value {
 
 fn state(endpoint: &VpcEndpoint, now: Timestamp) -> &'static str {
     match (endpoint.gone_at, endpoint.ready_at <= now) {
-        (Some(_), _) => "deleting",
-        (None, false) => "pending",
-        (None, true) if endpoint.failed => "failed",
-        (None, true) => "available",
+        (Some(_), _) => "Deleting",
+        (None, false) => "Pending",
+        (None, true) if endpoint.failed => "Failed",
+        (None, true) => "Available",
     }
 }
 
