@@ -4,6 +4,7 @@
 //! Serverless through the Data API. Values come back as text, because everything above compares,
 //! counts or prints; nothing here knows models, migrations or AWS credentials.
 
+pub mod data_api;
 pub mod postgres;
 pub mod redshift;
 #[cfg(test)]

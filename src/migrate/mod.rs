@@ -6,6 +6,7 @@
 //! `watch`, both without any call; DMS itself comes in through [`Replication`].
 
 mod confirm;
+mod dms;
 mod mappings;
 mod preflight;
 mod start;
@@ -295,7 +296,7 @@ fn list(findings: &[Finding]) -> String {
     blocking.map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Migrates: see the module's page. `task` is the task's ARN or identifier.
+/// Migrates: see the module's page. `task` is the task's ARN.
 pub async fn run(session: &Session<'_>, task: &str, options: &Options) -> Result<Migrated, MigrateError> {
     let cloud = session.cloud;
     let state = watch::settled(session, task).await?;

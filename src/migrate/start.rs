@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::mappings::TableName;
@@ -91,5 +91,26 @@ pub(super) fn decide(
 fn is_newer(loaded: DateTime<Utc>, name: &TableName, task: &Task, statistics: &[TableState]) -> bool {
     let of_table = statistics.iter().find(|state| state.name == *name);
     let began = of_table.and_then(|state| state.started).or(task.full_load_started).or(task.started);
-    began.is_none_or(|began| loaded > began)
+    // DMS may give whole seconds: an upload and a load within one are taken to be in that order.
+    let known_to = |began: &DateTime<Utc>| if began.timestamp_subsec_nanos() == 0 { 999 } else { 0 };
+    began.is_none_or(|began| loaded > began + TimeDelta::milliseconds(known_to(&began)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_seconds_of_dms_do_not_make_every_table_look_new() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("the test writes an instant");
+        let name = TableName { schema: "public".to_owned(), table: "teams".to_owned() };
+        let newer = |loaded, began| {
+            let task = Task { full_load_started: Some(at(began)), ..Task::default() };
+            is_newer(at(loaded), &name, &task, &[])
+        };
+        assert!(!newer("2024-05-03T17:45:00.7Z", "2024-05-03T17:45:00Z"));
+        assert!(newer("2024-05-03T17:45:01.1Z", "2024-05-03T17:45:00Z"));
+        assert!(newer("2024-05-03T17:45:00.7Z", "2024-05-03T17:45:00.5Z"));
+        assert!(!newer("2024-05-03T17:45:00.3Z", "2024-05-03T17:45:00.5Z"));
+    }
 }

@@ -82,8 +82,8 @@ async fn fetch(
     report: &mut TableReport,
     condition: &str,
 ) -> Result<(), DatabaseError> {
-    let key: String =
-        (0..columns.len()).filter(|index| columns[*index].in_key).map(|index| format!(", c{index}")).collect();
+    let key = (0..columns.len()).filter(|index| columns[*index].in_key);
+    let key = key.map(|index| format!(", c{index}")).collect::<Vec<_>>().concat();
     let statement = |side| format!("select kh, h{key} from ({}) d{condition}", comparison.hashed(side, columns));
     let (source, target) = comparison.both(&statement).await?;
     let (source, target) = (by_key(source), by_key(target));
@@ -139,8 +139,8 @@ async fn values(
     }
     let keys: Vec<_> = changed.keys().map(|key| quote_literal(key)).collect();
     // A row of a result through the Data API holds 64 KB.
-    let texts: String =
-        (0..columns.len()).map(|index| format!(", substring(c{index}, 1, 200), md5(c{index})")).collect();
+    let texts = (0..columns.len()).map(|index| format!(", substring(c{index}, 1, 200), md5(c{index})"));
+    let texts = texts.collect::<Vec<_>>().concat();
     let statement = |side: Side| {
         format!("select kh{texts} from ({}) d where kh in ({})", comparison.hashed(side, columns), keys.join(", "))
     };

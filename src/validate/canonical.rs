@@ -133,9 +133,12 @@ fn approximate(column: &str) -> String {
 /// different rows give one string. Long texts go in by their own hash, because an expression on
 /// Redshift holds 65,535 bytes.
 pub(super) fn row_hash<'a>(texts: impl Iterator<Item = (&'a str, bool)>) -> String {
-    let piece = |(text, is_long): (&str, bool)| match is_long {
-        true => format!("coalesce(md5({text}), '-')"),
-        false => format!("coalesce(octet_length({text})::varchar || ':' || ({text}), '-')"),
+    let piece = |(text, is_long): (&str, bool)| {
+        if is_long {
+            format!("coalesce(md5({text}), '-')")
+        } else {
+            format!("coalesce(octet_length({text})::varchar || ':' || ({text}), '-')")
+        }
     };
     format!("md5({})", texts.map(piece).collect::<Vec<_>>().join(" || "))
 }

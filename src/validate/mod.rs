@@ -264,8 +264,8 @@ impl Comparison<'_> {
     async fn digests(&self, columns: &[Compared], report: &mut TableReport) -> Result<(), DatabaseError> {
         let whole = |side| {
             let dialect = self.dialect(side);
-            let (rows, counted) = (self.hashed(side, columns), self.texts(side, columns));
-            let nulls: String = (0..counted.len()).map(|index| format!(", count(c{index})")).collect();
+            let rows = self.hashed(side, columns);
+            let nulls = (0..columns.len()).map(|index| format!(", count(c{index})")).collect::<Vec<_>>().concat();
             let (first, second) = (canonical::lane("h", 1, dialect), canonical::lane("h", 16, dialect));
             format!("select count(*), {first}, {second}{nulls} from ({rows}) d")
         };
@@ -286,7 +286,7 @@ impl Comparison<'_> {
         }
         report.verdict = Verdict::Differs;
         let single = |side| {
-            let texts = self.texts(side, columns);
+            let texts = texts(side, columns);
             let lane = |text: &String| canonical::lane(&format!("md5({text})"), 1, self.dialect(side));
             let lanes: Vec<_> = texts.iter().map(lane).collect();
             format!("select {} from {}", lanes.join(", "), self.table(side))
@@ -306,22 +306,15 @@ impl Comparison<'_> {
     /// A statement with one row per row of the table: its hash `h`, the hash of its key `kh`
     /// (if there is a key), and the columns' texts `c0`, `c1`, ….
     fn hashed(&self, side: Side, columns: &[Compared]) -> String {
-        let texts = self.texts(side, columns);
-        let named: String = texts.iter().enumerate().map(|(index, text)| format!(", {text} as c{index}")).collect();
+        let texts = texts(side, columns);
+        let named = texts.iter().enumerate().map(|(index, text)| format!(", {text} as c{index}"));
+        let named = named.collect::<Vec<_>>().concat();
         let all = texts.iter().zip(columns).map(|(text, column)| (text.as_str(), column.is_long));
         let key = texts.iter().zip(columns).filter(|(_, column)| column.in_key);
         let key: Vec<_> = key.map(|(text, column)| (text.as_str(), column.is_long)).collect();
         let key =
             if key.is_empty() { String::new() } else { format!(", {} as kh", canonical::row_hash(key.into_iter())) };
         format!("select {} as h{key}{named} from {}", canonical::row_hash(all), self.table(side))
-    }
-
-    fn texts(&self, side: Side, columns: &[Compared]) -> Vec<String> {
-        let text = |column: &Compared| match side {
-            Side::Source => column.form.source.clone(),
-            Side::Target => column.form.target.clone(),
-        };
-        columns.iter().map(text).collect()
     }
 
     fn table(&self, side: Side) -> String {
@@ -344,6 +337,15 @@ impl Comparison<'_> {
         let (source, target) = (statement(Side::Source), statement(Side::Target));
         futures::try_join!(self.source.query(&source), self.target.query(&target))
     }
+}
+
+/// The columns' texts on one side.
+fn texts(side: Side, columns: &[Compared]) -> Vec<String> {
+    let text = |column: &Compared| match side {
+        Side::Source => column.form.source.clone(),
+        Side::Target => column.form.target.clone(),
+    };
+    columns.iter().map(text).collect()
 }
 
 /// The expressions for a column, or the verdict that takes their place.
