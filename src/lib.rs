@@ -3,6 +3,7 @@
 pub mod database;
 pub mod migrate;
 pub mod report;
+pub mod models;
 pub mod sample;
 pub mod upload;
 pub mod validate;
