@@ -2,8 +2,8 @@
 
 pub mod database;
 pub mod migrate;
-pub mod report;
 pub mod models;
+pub mod report;
 pub mod sample;
 pub mod upload;
 pub mod validate;

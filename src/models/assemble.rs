@@ -11,10 +11,10 @@ use towpath_engine::diag::closest;
 use super::config::Config;
 use super::context::{Basis, Context};
 use super::fault::{ModelError, Place, locate};
-use super::node::{ColumnNote, Node, NodeKind, Relation, Source};
 use super::generic;
 use super::graph;
 use super::jinja::to_json;
+use super::node::{ColumnNote, Node, NodeKind, Relation, Source};
 use super::project::{Package, SourceFile};
 use super::properties::{Column, Properties};
 
@@ -48,7 +48,8 @@ pub(super) fn nodes(basis: &Arc<Basis>, packages: &[Package], errors: &mut Vec<M
         drafts.extend(generic::tests(&mut assembler));
     }
     warnings.extend(generic::unused_folders(&packages[0], &drafts));
-    let disabled: BTreeSet<String> = drafts.iter().filter(|draft| !enabled(&draft.node)).map(|draft| draft.node.name.clone()).collect();
+    let disabled: BTreeSet<String> =
+        drafts.iter().filter(|draft| !enabled(&draft.node)).map(|draft| draft.node.name.clone()).collect();
     // A test of something that is switched off is off with it.
     drafts.retain(|draft| {
         enabled(&draft.node)
@@ -78,7 +79,10 @@ fn refuse_unsupported(package: &Package, errors: &mut Vec<ModelError>) {
             ("saved_queries", &properties.saved_queries),
         ] {
             if !list.is_empty() {
-                errors.push(ModelError::new(Place::line(path, locate(text, &[key])), format!("`{key}` are not supported")));
+                errors.push(ModelError::new(
+                    Place::line(path, locate(text, &[key])),
+                    format!("`{key}` are not supported"),
+                ));
             }
         }
         for model in &properties.models {
@@ -87,7 +91,8 @@ fn refuse_unsupported(package: &Package, errors: &mut Vec<ModelError>) {
                 errors.push(ModelError::new(place(), format!("versions of model `{}` are not supported", model.name)));
             }
             if !model.constraints.is_empty() || model.columns.iter().any(|column| !column.constraints.is_empty()) {
-                errors.push(ModelError::new(place(), format!("constraints of model `{}` are not supported", model.name)));
+                errors
+                    .push(ModelError::new(place(), format!("constraints of model `{}` are not supported", model.name)));
             }
         }
     }
@@ -110,7 +115,12 @@ fn refuse_duplicates(drafts: &[Draft], errors: &mut Vec<ModelError>) {
     }
 }
 
-fn resolve(drafts: Vec<Draft>, sources: &[Source], disabled: &BTreeSet<String>, errors: &mut Vec<ModelError>) -> Vec<Node> {
+fn resolve(
+    drafts: Vec<Draft>,
+    sources: &[Source],
+    disabled: &BTreeSet<String>,
+    errors: &mut Vec<ModelError>,
+) -> Vec<Node> {
     let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, draft) in drafts.iter().enumerate() {
         by_name.entry(draft.node.name.clone()).or_default().push(index);
@@ -143,10 +153,13 @@ fn resolve(drafts: Vec<Draft>, sources: &[Source], disabled: &BTreeSet<String>, 
                 reads.insert(found);
                 continue;
             }
-            let line = locate(&node.text, &["source", &source, &table]).filter(|_| node.generic.is_none()).or(node.place.line);
+            let line =
+                locate(&node.text, &["source", &source, &table]).filter(|_| node.generic.is_none()).or(node.place.line);
             let place = Place::line(&node.place.file, line);
             let help = "Sources are declared in a properties file under `sources:`.";
-            errors.push(ModelError::new(place, format!("`source('{source}', '{table}')` is not declared")).with_help(help));
+            errors.push(
+                ModelError::new(place, format!("`source('{source}', '{table}')` is not declared")).with_help(help),
+            );
         }
         nodes[index].depends_on = depends_on.into_iter().collect();
         nodes[index].reads = reads.into_iter().collect();
@@ -166,7 +179,8 @@ pub(super) fn resolve_ref(
     wanted: Option<&str>,
     name: &str,
 ) -> Option<usize> {
-    let candidates: Vec<usize> = by_name.get(name)?.iter().copied().filter(|&index| is_readable(&nodes[index])).collect();
+    let candidates: Vec<usize> =
+        by_name.get(name)?.iter().copied().filter(|&index| is_readable(&nodes[index])).collect();
     let of = |package: &str| candidates.iter().copied().find(|&index| nodes[index].package == package);
     match wanted {
         Some(wanted) => of(wanted),
@@ -177,10 +191,7 @@ pub(super) fn resolve_ref(
 /// The declared source of that name: the reader's own package first.
 pub(super) fn resolve_source(sources: &[Source], package: &str, source: &str, table: &str) -> Option<usize> {
     let matches = |one: &Source| one.source == source && one.table == table;
-    sources
-        .iter()
-        .position(|one| matches(one) && one.package == package)
-        .or_else(|| sources.iter().position(matches))
+    sources.iter().position(|one| matches(one) && one.package == package).or_else(|| sources.iter().position(matches))
 }
 
 /// Assembles one package.
@@ -204,14 +215,20 @@ impl Assembler<'_> {
             let place = Place::line(*path, locate(text, &["name", &name]));
             self.apply(&mut config, &properties.config, &place);
             let direct = [("tags", properties.tags.clone()), ("meta", properties.meta.clone())];
-            let direct: Map<String, Json> = direct.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+            let direct: Map<String, Json> =
+                direct.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
             self.apply(&mut config, &direct, &place);
         }
         let mut context = Context::parsing(self.basis, &self.package.name, &id, &name);
         context.config = config.clone();
         let context = Arc::new(context);
         if file.kind != NodeKind::Seed {
-            let rendered = self.basis.jinja.render(&self.package.name, &file.path, &file.text, Value::from_dyn_object(context.clone()));
+            let rendered = self.basis.jinja.render(
+                &self.package.name,
+                &file.path,
+                &file.text,
+                Value::from_dyn_object(context.clone()),
+            );
             if let Err(error) = rendered {
                 self.errors.push(error);
                 return None;
@@ -254,9 +271,11 @@ impl Assembler<'_> {
         for (path, text, file) in &self.package.properties {
             for (kind, list) in [(NodeKind::Model, &file.models), (NodeKind::Seed, &file.seeds)] {
                 for one in list {
-                    let exists = self.package.files.iter().any(|file| file.kind == kind && file.parts.last() == Some(&one.name));
+                    let exists =
+                        self.package.files.iter().any(|file| file.kind == kind && file.parts.last() == Some(&one.name));
                     if !exists {
-                        let message = format!("properties of {} `{}`, for which there is no file", kind.word(), one.name);
+                        let message =
+                            format!("properties of {} `{}`, for which there is no file", kind.word(), one.name);
                         out.push(ModelError::new(Place::line(path, locate(text, &["name", &one.name])), message));
                     }
                 }
@@ -286,7 +305,8 @@ impl Assembler<'_> {
                     let mut here = Map::new();
                     for (key, value) in settings {
                         let plain = key.strip_prefix('+');
-                        let descends = plain.is_none() && value.is_object() && !(Config::is_setting(key) && next != Some(key));
+                        let descends =
+                            plain.is_none() && value.is_object() && !(Config::is_setting(key) && next != Some(key));
                         if !descends {
                             here.insert(plain.unwrap_or(key).to_owned(), value.clone());
                         }
@@ -303,9 +323,8 @@ impl Assembler<'_> {
         for (key, value) in settings {
             // Hooks are rendered when they run.
             let rendered = if key.contains("hook") { Ok(value.clone()) } else { self.rendered(value, place) };
-            let done = rendered.and_then(|value| {
-                config.set(key, value).map_err(|message| ModelError::new(place.clone(), message))
-            });
+            let done = rendered
+                .and_then(|value| config.set(key, value).map_err(|message| ModelError::new(place.clone(), message)));
             self.errors.extend(done.err());
         }
     }
@@ -315,11 +334,14 @@ impl Assembler<'_> {
         match value {
             Json::String(text) if text.contains("{{") || text.contains("{%") => {
                 let context = Arc::new(Context::parsing(self.basis, &self.package.name, "", ""));
-                let result = self.basis.jinja.evaluate(&self.package.name, &place.file, text, Value::from_dyn_object(context));
+                let result =
+                    self.basis.jinja.evaluate(&self.package.name, &place.file, text, Value::from_dyn_object(context));
                 let value = result.map_err(|error| ModelError { place: place.clone(), ..error })?;
                 to_json(&value).map_err(|error| ModelError::new(place.clone(), error.to_string()))
             }
-            Json::Array(values) => values.iter().map(|value| self.rendered(value, place)).collect::<Result<_, _>>().map(Json::Array),
+            Json::Array(values) => {
+                values.iter().map(|value| self.rendered(value, place)).collect::<Result<_, _>>().map(Json::Array)
+            }
             Json::Object(map) => map
                 .iter()
                 .map(|(key, value)| Ok((key.clone(), self.rendered(value, place)?)))
@@ -382,7 +404,10 @@ impl Assembler<'_> {
                 for table in &source.tables {
                     let place = place(&[&source.name, "tables", &table.name]);
                     if table.external.is_some() {
-                        self.errors.push(ModelError::new(place, format!("external source table `{}` is not supported", table.name)));
+                        self.errors.push(ModelError::new(
+                            place,
+                            format!("external source table `{}` is not supported", table.name),
+                        ));
                         continue;
                     }
                     let identifier = table.identifier.clone().unwrap_or_else(|| table.name.clone());

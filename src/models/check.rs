@@ -29,7 +29,9 @@ pub(super) async fn run(session: &Session, node: &Node, sql: &str) -> Result<Fin
     } else {
         None
     };
-    let from = stored.as_ref().map_or_else(|| format!("(\n{limited}\n) towpath_test"), |relation| format!("{relation} towpath_test"));
+    let from = stored
+        .as_ref()
+        .map_or_else(|| format!("(\n{limited}\n) towpath_test"), |relation| format!("{relation} towpath_test"));
     let measure = node.config.text("fail_calc").unwrap_or("count(*)");
     let threshold = |key: &str| node.config.text(key).unwrap_or("!= 0").to_owned();
     let (warn_if, error_if) = (threshold("warn_if"), threshold("error_if"));
@@ -40,7 +42,8 @@ pub(super) async fn run(session: &Session, node: &Node, sql: &str) -> Result<Fin
              case when {measure} {error_if} then 1 else 0 end as should_error from {from}"
         ))
         .await?;
-    let Some([failures, should_warn, should_error]) = rows.rows.first().and_then(|row| <&[_; 3]>::try_from(row.as_slice()).ok())
+    let Some([failures, should_warn, should_error]) =
+        rows.rows.first().and_then(|row| <&[_; 3]>::try_from(row.as_slice()).ok())
     else {
         return Err(BuildError::Unfit("the test's `fail_calc` did not give exactly one row".to_owned()));
     };
@@ -70,7 +73,9 @@ pub(super) async fn run(session: &Session, node: &Node, sql: &str) -> Result<Fin
 
 fn count(cell: Option<&str>) -> Result<u64, BuildError> {
     let Some(text) = cell else { return Ok(0) };
-    let number = text.parse::<f64>().map_err(|_| BuildError::Unfit(format!("the test's `fail_calc` gave `{text}`, not a number")))?;
+    let number = text
+        .parse::<f64>()
+        .map_err(|_| BuildError::Unfit(format!("the test's `fail_calc` gave `{text}`, not a number")))?;
     Ok(number.max(0.0) as u64)
 }
 

@@ -97,7 +97,8 @@ fn with_ephemerals(sql: &str, ephemerals: &[(String, String)]) -> String {
     let written: Vec<_> = ephemerals.iter().map(|(name, sql)| format!("{name} as (\n{sql}\n)")).collect();
     let written = written.join(", ");
     let start = after_comments(sql);
-    let word = |from: usize| sql[from..].split(|character: char| !character.is_alphanumeric()).next().unwrap_or_default();
+    let word =
+        |from: usize| sql[from..].split(|character: char| !character.is_alphanumeric()).next().unwrap_or_default();
     if !word(start).eq_ignore_ascii_case("with") {
         return format!("with {written}\n{sql}");
     }
@@ -135,7 +136,10 @@ mod tests {
     fn ephemeral_models_go_into_the_querys_own_with() {
         let one = [("e".to_owned(), "select 1".to_owned())];
         assert_eq!(with_ephemerals("select * from e", &one), "with e as (\nselect 1\n)\nselect * from e");
-        assert_eq!(with_ephemerals("-- c\nWITH a as (x) select", &one), "-- c\nWITH e as (\nselect 1\n), a as (x) select");
+        assert_eq!(
+            with_ephemerals("-- c\nWITH a as (x) select", &one),
+            "-- c\nWITH e as (\nselect 1\n), a as (x) select"
+        );
         assert_eq!(with_ephemerals("with recursive a as (x)", &one), "with recursive e as (\nselect 1\n), a as (x)");
     }
 }

@@ -13,14 +13,39 @@ pub struct Config(Map<String, Value>);
 
 /// Settings that change what happens here.
 const KNOWN: &[&str] = &[
-    "alias", "bind", "column_types", "delimiter", "dist", "enabled", "error_if", "fail_calc", "full_refresh",
-    "incremental_strategy", "limit", "materialized", "merge_exclude_columns", "merge_update_columns", "meta",
-    "on_schema_change", "post_hook", "pre_hook", "quote_columns", "schema", "severity", "sort", "sort_type",
-    "store_failures", "tags", "unique_key", "warn_if", "where",
+    "alias",
+    "bind",
+    "column_types",
+    "delimiter",
+    "dist",
+    "enabled",
+    "error_if",
+    "fail_calc",
+    "full_refresh",
+    "incremental_strategy",
+    "limit",
+    "materialized",
+    "merge_exclude_columns",
+    "merge_update_columns",
+    "meta",
+    "on_schema_change",
+    "post_hook",
+    "pre_hook",
+    "quote_columns",
+    "schema",
+    "severity",
+    "sort",
+    "sort_type",
+    "store_failures",
+    "tags",
+    "unique_key",
+    "warn_if",
+    "where",
 ];
 
 /// Settings that are accepted because they say nothing about what is built.
-const ACCEPTED: &[&str] = &["docs", "group", "access", "description", "query_tag", "freshness", "event_time", "loaded_at_field"];
+const ACCEPTED: &[&str] =
+    &["docs", "group", "access", "description", "query_tag", "freshness", "event_time", "loaded_at_field"];
 
 /// Settings of dbt that are not supported, with the value that means the same as leaving them out.
 const UNSUPPORTED: &[(&str, &str)] = &[
@@ -147,7 +172,11 @@ fn check_value(key: &str, value: &Value) -> Result<(), String> {
         "materialized" => &["view", "table", "incremental", "ephemeral", "seed", "test"],
         "enabled" | "store_failures" | "full_refresh" | "quote_columns" | "bind" => {
             let fits = value.is_boolean() || matches!(value.as_str(), Some("true" | "True" | "false" | "False"));
-            return if fits || value.is_null() { Ok(()) } else { Err(format!("`{key}` is true or false, not `{value}`")) };
+            return if fits || value.is_null() {
+                Ok(())
+            } else {
+                Err(format!("`{key}` is true or false, not `{value}`"))
+            };
         }
         "limit" => {
             let fits = value.is_null() || value.as_u64().is_some();
@@ -190,9 +219,20 @@ mod tests {
     #[test]
     fn a_setting_that_would_do_nothing_is_refused_by_name() {
         let mut config = Config::default();
-        assert_eq!(config.set("materialised", json!("table")).unwrap_err(), "there is no setting `materialised`. Did you mean `materialized`?");
-        assert_eq!(config.set("contract", json!({"enforced": true})).unwrap_err(), "the setting `contract` is not supported");
+        assert_eq!(
+            config.set("materialised", json!("table")).unwrap_err(),
+            "there is no setting `materialised`. Did you mean `materialized`?"
+        );
+        assert_eq!(
+            config.set("contract", json!({"enforced": true})).unwrap_err(),
+            "the setting `contract` is not supported"
+        );
         assert_eq!(config.set("contract", json!({"enforced": false})), Ok(()));
-        assert!(config.set("incremental_strategy", json!("microbatch")).unwrap_err().contains("append, delete+insert, merge"));
+        assert!(
+            config
+                .set("incremental_strategy", json!("microbatch"))
+                .unwrap_err()
+                .contains("append, delete+insert, merge")
+        );
     }
 }

@@ -76,8 +76,22 @@ impl fmt::Debug for Context {
 }
 
 const FUNCTIONS: &[&str] = &[
-    "ref", "source", "config", "var", "env_var", "is_incremental", "log", "print", "run_query", "statement",
-    "load_result", "fromjson", "tojson", "adapter", "exceptions", "doc",
+    "ref",
+    "source",
+    "config",
+    "var",
+    "env_var",
+    "is_incremental",
+    "log",
+    "print",
+    "run_query",
+    "statement",
+    "load_result",
+    "fromjson",
+    "tojson",
+    "adapter",
+    "exceptions",
+    "doc",
 ];
 
 impl Context {
@@ -205,7 +219,8 @@ impl Context {
             None => Relation::new(&self.basis.settings.schema, &name),
             Some(execution) => {
                 let found = execution.project.find_ref(&self.package, package.as_deref(), &name);
-                let node = &execution.project.nodes[found.ok_or_else(|| invalid(format!("there is no model `{name}`")))?];
+                let node =
+                    &execution.project.nodes[found.ok_or_else(|| invalid(format!("there is no model `{name}`")))?];
                 if node.is_ephemeral() {
                     let name = super::compile::ephemeral_name(&node.name);
                     self.captured().refs.push((package, node.name.clone()));
@@ -332,7 +347,8 @@ impl Context {
         let sql = caller.call(state, &[])?.to_string();
         if let (Some(table), Some(name)) = (self.query(&sql)?, name) {
             let data = table.get_attr("rows")?;
-            let result = dict(vec![("table".into(), table), ("data".into(), data), ("response".into(), Value::from("OK"))]);
+            let result =
+                dict(vec![("table".into(), table), ("data".into(), data), ("response".into(), Value::from("OK"))]);
             state.set_temp(&format!("result:{name}"), result);
         }
         Ok(Value::from(""))
@@ -361,7 +377,9 @@ impl Context {
             }
             "get_relation" => {
                 let (Rest(positional), kwargs): (Rest<Value>, Kwargs) = from_args(args)?;
-                let part = |at: usize, name: &str| positional.get(at).cloned().or_else(|| kwargs.get(name).ok()).map(|v| v.to_string());
+                let part = |at: usize, name: &str| {
+                    positional.get(at).cloned().or_else(|| kwargs.get(name).ok()).map(|v| v.to_string())
+                };
                 let (Some(schema), Some(identifier)) = (part(1, "schema"), part(2, "identifier")) else {
                     return Err(invalid("`adapter.get_relation` takes database, schema and identifier"));
                 };

@@ -10,8 +10,8 @@ use towpath_engine::diag::closest;
 use super::assemble::{Assembler, Draft};
 use super::config::Config;
 use super::context::{Basis, Context};
-use super::jinja::from_json;
 use super::fault::{ModelError, Place, locate};
+use super::jinja::from_json;
 use super::node::{Generic, Node, NodeKind, Relation, Subject};
 use super::project::Package;
 use super::properties::{Column, TestEntry, test_entry};
@@ -100,7 +100,9 @@ fn test(assembler: &mut Assembler<'_>, mut stand: Stand<'_>, written: &Json) -> 
     let short = if entry.name.is_some() { name.clone() } else { short_name(&name) };
     let id = format!("test.{}.{name}", assembler.package.name);
     let mut fqn = vec![assembler.package.name.clone()];
-    fqn.extend(path.split('/').skip(1).map(|part| part.trim_end_matches(".yml").to_owned()).filter(|part| !part.contains('.')));
+    fqn.extend(
+        path.split('/').skip(1).map(|part| part.trim_end_matches(".yml").to_owned()).filter(|part| !part.contains('.')),
+    );
     fqn.push(name.clone());
     let mut config = Config::default();
     assembler.folder_settings(NodeKind::Test, &fqn, &mut config);
@@ -194,7 +196,8 @@ pub(super) fn render(node: &Node, mut context: Context) -> (Arc<Context>, Result
         is_incremental_model: false,
         execution: context.execution.clone(),
     });
-    let evaluate = |text: &str| basis.jinja.evaluate(&node.package, file, text, Value::from_dyn_object(scratch.clone()));
+    let evaluate =
+        |text: &str| basis.jinja.evaluate(&node.package, file, text, Value::from_dyn_object(scratch.clone()));
     let subject = match &generic.subject {
         Subject::Model(name) => evaluate(&format!("{{{{ ref('{name}') }}}}")),
         Subject::Source(source, table) => evaluate(&format!("{{{{ source('{source}', '{table}') }}}}")),
@@ -223,13 +226,15 @@ pub(super) fn render(node: &Node, mut context: Context) -> (Arc<Context>, Result
     context.captured().sources.extend(sources);
     let context = Arc::new(context);
     let rendered = filled.and_then(|()| {
-        basis.jinja.render(&node.package, file, &node.text, Value::from_dyn_object(context.clone())).map_err(|mut error| {
-            // The call has no line of its own; the properties file has.
-            if error.place.file == *file {
-                error.place = node.place.clone();
-            }
-            error
-        })
+        basis.jinja.render(&node.package, file, &node.text, Value::from_dyn_object(context.clone())).map_err(
+            |mut error| {
+                // The call has no line of its own; the properties file has.
+                if error.place.file == *file {
+                    error.place = node.place.clone();
+                }
+                error
+            },
+        )
     });
     (context, rendered)
 }
@@ -238,7 +243,9 @@ fn argument(value: &Json, evaluate: &impl Fn(&str) -> Result<Value, ModelError>)
     match value {
         Json::String(text) if looks_like_call(text) => evaluate(&format!("{{{{ {text} }}}}")),
         Json::String(text) if text.contains("{{") => evaluate(text),
-        Json::Array(values) => values.iter().map(|value| argument(value, evaluate)).collect::<Result<Vec<_>, _>>().map(Value::from),
+        Json::Array(values) => {
+            values.iter().map(|value| argument(value, evaluate)).collect::<Result<Vec<_>, _>>().map(Value::from)
+        }
         other => Ok(from_json(other)),
     }
 }
@@ -301,7 +308,8 @@ fn short_name(name: &str) -> String {
     if name.len() < 64 {
         return name.to_owned();
     }
-    let digest: String = Sha256::digest(name.as_bytes()).iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let digest: String =
+        Sha256::digest(name.as_bytes()).iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     format!("{}_{digest}", &name[..30])
 }
 
@@ -323,11 +331,16 @@ pub(super) fn unused_folders(root: &Package, drafts: &[Draft]) -> Vec<ModelError
         }
     }
     let mut out = Vec::new();
-    for (word, kind, tree) in [("models", NodeKind::Model, &root.file.models), ("seeds", NodeKind::Seed, &root.file.seeds)] {
+    for (word, kind, tree) in
+        [("models", NodeKind::Model, &root.file.models), ("seeds", NodeKind::Seed, &root.file.seeds)]
+    {
         let mut found = Vec::new();
         walk(tree, &mut Vec::new(), drafts, kind, &mut found);
         out.extend(found.into_iter().map(|path| {
-            ModelError::new(Place::file(&root.project_file_path), format!("the settings under `{word} > {path}` match no file"))
+            ModelError::new(
+                Place::file(&root.project_file_path),
+                format!("the settings under `{word} > {path}` match no file"),
+            )
         }));
     }
     out
@@ -340,7 +353,13 @@ mod tests {
     #[test]
     fn names_are_those_of_dbt() {
         let entry = test_entry(&serde_json::json!({"accepted_values": {"values": ["a b", "c"]}})).unwrap();
-        let stand = Stand { path: "", text: "", words: vec![], subject: Subject::Model("orders".into()), column: Some("status".into()) };
+        let stand = Stand {
+            path: "",
+            text: "",
+            words: vec![],
+            subject: Subject::Model("orders".into()),
+            column: Some("status".into()),
+        };
         assert_eq!(generated_name(&entry, &stand), "accepted_values_orders_status__a_b__c");
         let entry = test_entry(&serde_json::json!({"relationships": {"to": "ref('teams')", "field": "id"}})).unwrap();
         let stand = Stand { subject: Subject::Source("club".into(), "events".into()), ..stand };

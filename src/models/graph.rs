@@ -25,8 +25,12 @@ pub(super) fn cycle(nodes: &[Node]) -> Option<Vec<usize>> {
                     path.drain(..start);
                     return true;
                 }
-                Mark::New if visit(next, nodes, marks, path) => return true,
-                Mark::New | Mark::Done => {}
+                Mark::New => {
+                    if visit(next, nodes, marks, path) {
+                        return true;
+                    }
+                }
+                Mark::Done => {}
             }
         }
         path.pop();

@@ -53,7 +53,8 @@ async fn view(session: &Session, node: &Node, sql: &str, kind: Option<RelationKi
         _ => "",
     };
     if kind != Some(RelationKind::Table) {
-        let replaced = session.database.execute(&format!("create or replace view {relation} as (\n{sql}\n){binding}")).await;
+        let replaced =
+            session.database.execute(&format!("create or replace view {relation} as (\n{sql}\n){binding}")).await;
         match replaced {
             Ok(_) => {
                 session.note(relation, Some(RelationKind::View));
@@ -163,7 +164,9 @@ async fn merge(session: &Session, node: &Node) -> Result<(), BuildError> {
         .collect();
     let missing: Vec<_> = standing.iter().filter(|(name, _)| !new.iter().any(|(other, _)| other == name)).collect();
     if let (false, Some((name, _)), true) = (dropped, missing.first(), node.config.text("on_schema_change").is_none()) {
-        let message = format!("column `{name}` of {relation} is no longer in the query; run with full refresh, or set `on_schema_change`");
+        let message = format!(
+            "column `{name}` of {relation} is no longer in the query; run with full refresh, or set `on_schema_change`"
+        );
         return Err(BuildError::Unfit(message));
     }
     statements.extend(change(session, node, &aside, &shared)?);
@@ -171,7 +174,11 @@ async fn merge(session: &Session, node: &Node) -> Result<(), BuildError> {
     Ok(())
 }
 
-fn schema_change(node: &Node, standing: &[(String, String)], new: &[(String, String)]) -> Result<Vec<String>, BuildError> {
+fn schema_change(
+    node: &Node,
+    standing: &[(String, String)],
+    new: &[(String, String)],
+) -> Result<Vec<String>, BuildError> {
     let relation = &node.relation;
     let lacks = |columns: &[(String, String)], name: &str| !columns.iter().any(|(other, _)| other == name);
     let added: Vec<_> = new.iter().filter(|(name, _)| lacks(standing, name)).collect();
@@ -180,7 +187,8 @@ fn schema_change(node: &Node, standing: &[(String, String)], new: &[(String, Str
     match node.config.text("on_schema_change").unwrap_or("ignore") {
         "fail" if !added.is_empty() || !removed.is_empty() => {
             let names: Vec<_> = added.iter().chain(&removed).map(|(name, _)| name.as_str()).collect();
-            let message = format!("the columns of {relation} changed ({}) and `on_schema_change` is `fail`", names.join(", "));
+            let message =
+                format!("the columns of {relation} changed ({}) and `on_schema_change` is `fail`", names.join(", "));
             return Err(BuildError::Unfit(message));
         }
         mode @ ("append_new_columns" | "sync_all_columns") => {
@@ -208,7 +216,8 @@ fn change(session: &Session, node: &Node, aside: &Relation, columns: &[String]) 
     let (left, right) = (quote(&relation.identifier), quote(&aside.identifier));
     let matches: Vec<_> = keys.iter().map(|key| format!("{left}.{0} = {right}.{0}", quote(key))).collect();
     let matches = matches.join(" and ");
-    let strategy = node.config.text("incremental_strategy").unwrap_or(if keys.is_empty() { "append" } else { "delete+insert" });
+    let strategy =
+        node.config.text("incremental_strategy").unwrap_or(if keys.is_empty() { "append" } else { "delete+insert" });
     match strategy {
         "delete+insert" | "merge" if keys.is_empty() => {
             Err(BuildError::Unfit(format!("the incremental strategy `{strategy}` needs a `unique_key`")))
@@ -219,14 +228,18 @@ fn change(session: &Session, node: &Node, aside: &Relation, columns: &[String]) 
             let excluded = node.config.texts("merge_exclude_columns");
             let updated: Vec<_> = columns
                 .iter()
-                .filter(|name| !keys.contains(name) && !excluded.contains(name) && (wanted.is_empty() || wanted.contains(name)))
+                .filter(|name| {
+                    !keys.contains(name) && !excluded.contains(name) && (wanted.is_empty() || wanted.contains(name))
+                })
                 .map(|name| format!("{0} = {right}.{0}", quote(name)))
                 .collect();
             let values: Vec<_> = columns.iter().map(|name| format!("{right}.{}", quote(name))).collect();
             let update = match (updated.is_empty(), session.database.dialect()) {
                 (false, _) => format!(" when matched then update set {}", updated.join(", ")),
                 // Redshift wants both branches: setting a key to itself changes nothing.
-                (true, Dialect::Redshift) => format!(" when matched then update set {0} = {right}.{0}", quote(&keys[0])),
+                (true, Dialect::Redshift) => {
+                    format!(" when matched then update set {0} = {right}.{0}", quote(&keys[0]))
+                }
                 (true, Dialect::Postgres) => String::new(),
             };
             Ok(vec![format!(

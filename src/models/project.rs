@@ -64,8 +64,11 @@ impl Project {
     /// Reads the project in `folder` for these settings, or says everything that is wrong with it.
     pub fn load(folder: &Path, settings: Settings) -> Result<Self, Vec<ModelError>> {
         let mut errors = Vec::new();
-        let mut macro_files =
-            vec![MacroFile { package: BUILTIN.into(), path: "dbt/macros.sql".into(), text: include_str!("builtin/macros.sql").into() }];
+        let mut macro_files = vec![MacroFile {
+            package: BUILTIN.into(),
+            path: "dbt/macros.sql".into(),
+            text: include_str!("builtin/macros.sql").into(),
+        }];
         let Some(root) = read_package(folder, folder, &mut macro_files, &mut errors) else { return Err(errors) };
         let mut packages = vec![root];
         read_installed(folder, &packages[0].file.clone(), &mut packages, &mut macro_files, &mut errors);
@@ -74,7 +77,8 @@ impl Project {
         let (vars, package_vars) = variables(&packages);
         let search_order =
             root.file.dispatch.iter().map(|one| (one.macro_namespace.clone(), one.search_order.clone())).collect();
-        let basis = Arc::new(Basis { settings, project_name: root.name.clone(), jinja, vars, package_vars, search_order });
+        let basis =
+            Arc::new(Basis { settings, project_name: root.name.clone(), jinja, vars, package_vars, search_order });
         let assembled = assemble::nodes(&basis, &packages, &mut errors);
         if !errors.is_empty() {
             errors.sort();
@@ -220,8 +224,13 @@ fn read_package(
         errors.push(ModelError::new(Place::file(project_file_path), "the project has no `name`"));
         return None;
     }
-    let mut package =
-        Package { name: file.name.clone(), file: file.clone(), project_file_path, files: Vec::new(), properties: Vec::new() };
+    let mut package = Package {
+        name: file.name.clone(),
+        file: file.clone(),
+        project_file_path,
+        files: Vec::new(),
+        properties: Vec::new(),
+    };
     let or = |paths: Option<Vec<String>>, default: &str| paths.unwrap_or_else(|| vec![default.to_owned()]);
     for (paths, kind) in [
         (or(file.model_paths, "models"), Some(NodeKind::Model)),

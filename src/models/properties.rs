@@ -211,8 +211,19 @@ pub(super) struct TestEntry {
 }
 
 /// Keys inside a test that are settings rather than arguments.
-const TEST_SETTINGS: &[&str] =
-    &["severity", "warn_if", "error_if", "fail_calc", "where", "limit", "store_failures", "tags", "enabled", "meta", "alias"];
+const TEST_SETTINGS: &[&str] = &[
+    "severity",
+    "warn_if",
+    "error_if",
+    "fail_calc",
+    "where",
+    "limit",
+    "store_failures",
+    "tags",
+    "enabled",
+    "meta",
+    "alias",
+];
 
 /// Reads one entry of a `tests:` list; the error is a sentence.
 pub(super) fn test_entry(value: &Value) -> Result<TestEntry, String> {
@@ -273,7 +284,8 @@ mod tests {
 
     #[test]
     fn a_mistyped_key_is_an_error_with_its_line() {
-        let error = read::<PropertiesFile>("models/schema.yml", "version: 2\nmodels:\n  - name: a\n    colums: []\n").unwrap_err();
+        let error = read::<PropertiesFile>("models/schema.yml", "version: 2\nmodels:\n  - name: a\n    colums: []\n")
+            .unwrap_err();
         assert_eq!((error.place.file.as_str(), error.place.line), ("models/schema.yml", Some(4)));
         assert!(error.message.contains("unknown field `colums`"), "{error}");
     }
@@ -281,11 +293,21 @@ mod tests {
     #[test]
     fn tests_are_read_in_every_form_dbt_allows() {
         assert_eq!(test_entry(&json!("unique")).unwrap().test, "unique");
-        let entry = test_entry(&json!({"accepted_values": {"values": ["a"], "severity": "warn", "name": "mine"}})).unwrap();
+        let entry =
+            test_entry(&json!({"accepted_values": {"values": ["a"], "severity": "warn", "name": "mine"}})).unwrap();
         assert_eq!((entry.test.as_str(), entry.name.as_deref()), ("accepted_values", Some("mine")));
-        assert_eq!((entry.arguments["values"].clone(), entry.config["severity"].clone()), (json!(["a"]), json!("warn")));
-        let entry = test_entry(&json!({"dbt_utils.equality": {"arguments": {"compare_model": "ref('b')"}, "config": {"where": "x"}}})).unwrap();
+        assert_eq!(
+            (entry.arguments["values"].clone(), entry.config["severity"].clone()),
+            (json!(["a"]), json!("warn"))
+        );
+        let entry = test_entry(
+            &json!({"dbt_utils.equality": {"arguments": {"compare_model": "ref('b')"}, "config": {"where": "x"}}}),
+        )
+        .unwrap();
         assert_eq!((entry.package.as_deref(), entry.test.as_str()), (Some("dbt_utils"), "equality"));
-        assert_eq!((entry.arguments["compare_model"].clone(), entry.config["where"].clone()), (json!("ref('b')"), json!("x")));
+        assert_eq!(
+            (entry.arguments["compare_model"].clone(), entry.config["where"].clone()),
+            (json!("ref('b')"), json!("x"))
+        );
     }
 }

@@ -133,7 +133,8 @@ impl TableValue {
     /// The table of these rows.
     pub(super) fn value(rows: Rows) -> Value {
         let names = Arc::new(rows.columns);
-        let cells: Vec<Vec<Value>> = rows.rows.iter().map(|row| row.iter().map(|text| cell(text.as_ref())).collect()).collect();
+        let cells: Vec<Vec<Value>> =
+            rows.rows.iter().map(|row| row.iter().map(|text| cell(text.as_ref())).collect()).collect();
         let columns = names
             .iter()
             .enumerate()
@@ -206,7 +207,9 @@ impl Object for Series {
         match (method, args.first().and_then(Value::as_str)) {
             ("values", None) => Ok(list(self.values.clone())),
             ("get", Some(name)) => Ok(self.by_name(name).unwrap_or_else(|| Value::from(()))),
-            ("keys", None) => Ok(list(self.names.iter().flat_map(|names| names.iter().map(|name| Value::from(name.as_str()))).collect())),
+            ("keys", None) => Ok(list(
+                self.names.iter().flat_map(|names| names.iter().map(|name| Value::from(name.as_str()))).collect(),
+            )),
             _ => Err(invalid(format!("`{method}` is not supported on a query's result"))),
         }
     }

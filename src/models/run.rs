@@ -12,14 +12,14 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 
 use super::check;
-use super::compile;
+use super::compile::{node as compile_node, text as compile_text};
 use super::event::{ModelsEvent, NodeResult, OnEvent, Status, Summary};
 use super::fault::ModelError;
 use super::graph::{heights, waits};
 use super::materialize::{self, BuildError};
 use super::node::{Node, NodeKind, quote};
 use super::project::Project;
-use super::seed;
+use super::seed::load as load_seed;
 use super::select::{SelectError, select};
 use super::session::Session;
 use crate::database::{Database, DatabaseError};
@@ -51,22 +51,42 @@ pub struct Options {
 }
 
 /// Builds the models that are chosen.
-pub async fn run(project: &Arc<Project>, database: &Arc<dyn Database>, options: &Options, on_event: OnEvent) -> Result<Summary, SelectError> {
+pub async fn run(
+    project: &Arc<Project>,
+    database: &Arc<dyn Database>,
+    options: &Options,
+    on_event: OnEvent,
+) -> Result<Summary, SelectError> {
     execute(Work::Run, project, database, options, on_event).await
 }
 
 /// Runs the tests that are chosen.
-pub async fn test(project: &Arc<Project>, database: &Arc<dyn Database>, options: &Options, on_event: OnEvent) -> Result<Summary, SelectError> {
+pub async fn test(
+    project: &Arc<Project>,
+    database: &Arc<dyn Database>,
+    options: &Options,
+    on_event: OnEvent,
+) -> Result<Summary, SelectError> {
     execute(Work::Test, project, database, options, on_event).await
 }
 
 /// Loads the seeds that are chosen.
-pub async fn seed(project: &Arc<Project>, database: &Arc<dyn Database>, options: &Options, on_event: OnEvent) -> Result<Summary, SelectError> {
+pub async fn seed(
+    project: &Arc<Project>,
+    database: &Arc<dyn Database>,
+    options: &Options,
+    on_event: OnEvent,
+) -> Result<Summary, SelectError> {
     execute(Work::Seed, project, database, options, on_event).await
 }
 
 /// Loads seeds, builds models and runs tests.
-pub async fn build(project: &Arc<Project>, database: &Arc<dyn Database>, options: &Options, on_event: OnEvent) -> Result<Summary, SelectError> {
+pub async fn build(
+    project: &Arc<Project>,
+    database: &Arc<dyn Database>,
+    options: &Options,
+    on_event: OnEvent,
+) -> Result<Summary, SelectError> {
     execute(Work::Build, project, database, options, on_event).await
 }
 
@@ -94,7 +114,8 @@ pub async fn compile(
     options: &Options,
 ) -> Result<Vec<Compiled>, SelectError> {
     let chosen = select(project, &options.select, &options.exclude)?;
-    let session = database.map(|database| Arc::new(Session::new(database.clone(), options.full_refresh, Arc::new(|_| {}))));
+    let session =
+        database.map(|database| Arc::new(Session::new(database.clone(), options.full_refresh, Arc::new(|_| {}))));
     let mut out = Vec::new();
     for index in chosen.into_iter().filter(|&index| project.nodes[index].kind != NodeKind::Seed) {
         let Node { id, place, .. } = &project.nodes[index];
@@ -107,7 +128,7 @@ pub async fn compile(
 async fn rendered(project: &Arc<Project>, index: usize, session: Option<&Arc<Session>>) -> Result<String, ModelError> {
     let (project, session) = (project.clone(), session.cloned());
     let place = project.nodes[index].place.clone();
-    tokio::task::spawn_blocking(move || compile::node(&project, index, session.as_ref()))
+    tokio::task::spawn_blocking(move || compile_node(&project, index, session.as_ref()))
         .await
         .unwrap_or_else(|error| Err(ModelError::new(place, format!("rendering stopped: {error}"))))
 }
@@ -163,7 +184,8 @@ async fn prepare(project: &Project, session: &Session, chosen: &BTreeSet<usize>)
     for schema in written {
         session.database.execute(&format!("create schema if not exists {}", quote(&schema))).await?;
     }
-    let all = project.nodes.iter().map(|node| &node.relation).chain(project.sources.iter().map(|source| &source.relation));
+    let all =
+        project.nodes.iter().map(|node| &node.relation).chain(project.sources.iter().map(|source| &source.relation));
     let all: BTreeSet<_> = all.map(|relation| relation.schema.clone()).collect();
     session.learn(&all.into_iter().collect::<Vec<_>>()).await
 }
@@ -178,7 +200,7 @@ async fn hooks(
 ) -> Result<(), String> {
     for hook in hooks {
         let (project, shared, text) = (project.clone(), session.clone(), hook.clone());
-        let sql = tokio::task::spawn_blocking(move || compile::text(&project, node, &text, Some(&shared)))
+        let sql = tokio::task::spawn_blocking(move || compile_text(&project, node, &text, Some(&shared)))
             .await
             .map_err(|error| format!("{what}: {error}"))?
             .map_err(|error| format!("{what} `{hook}`: {}", error.message))?;
@@ -202,7 +224,12 @@ struct Schedule<'a> {
 }
 
 impl<'a> Schedule<'a> {
-    fn new(project: &'a Arc<Project>, session: &'a Arc<Session>, waits: BTreeMap<usize, BTreeSet<usize>>, options: &Options) -> Self {
+    fn new(
+        project: &'a Arc<Project>,
+        session: &'a Arc<Session>,
+        waits: BTreeMap<usize, BTreeSet<usize>>,
+        options: &Options,
+    ) -> Self {
         let mut readers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (&reader, parents) in &waits {
             for &parent in parents {
@@ -210,7 +237,8 @@ impl<'a> Schedule<'a> {
             }
         }
         let heights = heights(&waits);
-        let ready = waits.iter().filter(|(_, parents)| parents.is_empty()).map(|(&index, _)| (Reverse(heights[&index]), index));
+        let ready =
+            waits.iter().filter(|(_, parents)| parents.is_empty()).map(|(&index, _)| (Reverse(heights[&index]), index));
         let ready = ready.collect();
         let mut schedule = Self { project, session, waits, readers, heights, ready, results: Vec::new() };
         for (source, because) in project.sources.iter().enumerate().filter_map(|(index, source)| {
@@ -313,7 +341,12 @@ async fn work_on(project: &Arc<Project>, session: &Arc<Session>, index: usize) -
     result
 }
 
-async fn attempt(project: &Arc<Project>, session: &Arc<Session>, index: usize, result: &mut NodeResult) -> Result<(), String> {
+async fn attempt(
+    project: &Arc<Project>,
+    session: &Arc<Session>,
+    index: usize,
+    result: &mut NodeResult,
+) -> Result<(), String> {
     let node = &project.nodes[index];
     if node.kind == NodeKind::Test {
         let sql = rendered(project, index, Some(session)).await.map_err(|error| error.to_string())?;
@@ -327,7 +360,7 @@ async fn attempt(project: &Arc<Project>, session: &Arc<Session>, index: usize, r
     }
     hooks(project, session, Some(index), &node.config.texts("pre_hook"), "pre-hook").await?;
     result.rows = if node.kind == NodeKind::Seed {
-        seed::load(session, &project.folder, node).await.map_err(|error| error.to_string())?
+        load_seed(session, &project.folder, node).await.map_err(|error| error.to_string())?
     } else {
         let sql = rendered(project, index, Some(session)).await.map_err(|error| error.to_string())?;
         let built = materialize::build(session, node, &sql).await;

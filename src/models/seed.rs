@@ -41,7 +41,9 @@ impl Type {
         match self {
             Self::Boolean => matches!(text.to_ascii_lowercase().as_str(), "true" | "false"),
             Self::BigInt => text.parse::<i64>().is_ok_and(|number| number.to_string() == text),
-            Self::Numeric => !text.starts_with('+') && !text.starts_with("0x") && text.parse::<f64>().is_ok_and(f64::is_finite),
+            Self::Numeric => {
+                !text.starts_with('+') && !text.starts_with("0x") && text.parse::<f64>().is_ok_and(f64::is_finite)
+            }
             Self::Date => chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok(),
             Self::Timestamp => ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
                 .iter()
@@ -62,7 +64,8 @@ struct Table {
 pub(super) async fn load(session: &Session, folder: &Path, node: &Node) -> Result<Option<u64>, BuildError> {
     let table = read(&folder.join(&node.place.file), node).map_err(BuildError::Unfit)?;
     let target = aside(&node.relation);
-    let columns: Vec<_> = table.columns.iter().map(|(name, data_type)| format!("{} {data_type}", quote(name))).collect();
+    let columns: Vec<_> =
+        table.columns.iter().map(|(name, data_type)| format!("{} {data_type}", quote(name))).collect();
     session.database.execute(&format!("drop table if exists {target} cascade")).await?;
     session.database.execute(&format!("create table {target} ({})", columns.join(", "))).await?;
     let names: Vec<_> = table.columns.iter().map(|(name, _)| quote(name)).collect();
@@ -78,7 +81,8 @@ pub(super) async fn load(session: &Session, folder: &Path, node: &Node) -> Resul
 fn batches(head: &str, rows: &[Vec<Option<String>>]) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for row in rows {
-        let cells: Vec<_> = row.iter().map(|cell| cell.as_deref().map_or_else(|| "null".to_owned(), text_literal)).collect();
+        let cells: Vec<_> =
+            row.iter().map(|cell| cell.as_deref().map_or_else(|| "null".to_owned(), text_literal)).collect();
         let row = format!("({})", cells.join(", "));
         match out.last_mut().filter(|last| last.len() + row.len() < STATEMENT_BYTES) {
             Some(last) => {
@@ -103,7 +107,8 @@ fn read(path: &Path, node: &Node) -> Result<Table, String> {
     // Spreadsheets write a byte order mark, which is no part of the first column's name.
     let text = text.trim_start_matches('\u{feff}');
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
-    let names: Vec<String> = reader.headers().map_err(|error| bad(node, &error))?.iter().map(|name| name.trim().to_owned()).collect();
+    let names: Vec<String> =
+        reader.headers().map_err(|error| bad(node, &error))?.iter().map(|name| name.trim().to_owned()).collect();
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| bad(node, &error))?;
@@ -149,7 +154,8 @@ mod tests {
     #[test]
     fn types_come_from_the_whole_column() {
         let column = |values: &[&str]| {
-            let rows: Vec<_> = values.iter().map(|value| vec![(!value.is_empty()).then(|| (*value).to_owned())]).collect();
+            let rows: Vec<_> =
+                values.iter().map(|value| vec![(!value.is_empty()).then(|| (*value).to_owned())]).collect();
             inferred(&rows, 0)
         };
         assert_eq!(column(&["1", "", "2"]), "bigint");

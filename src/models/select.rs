@@ -68,8 +68,10 @@ fn union(project: &Project, selectors: &[String], must_match: bool) -> Result<BT
 
 /// The members' nodes, and the tests that look at them.
 fn with_tests(project: &Project, members: &BTreeSet<Member>) -> BTreeSet<usize> {
-    let mut out: BTreeSet<usize> =
-        members.iter().filter_map(|member| if let Member::Node(index) = member { Some(*index) } else { None }).collect();
+    let mut out: BTreeSet<usize> = members
+        .iter()
+        .filter_map(|member| if let Member::Node(index) = member { Some(*index) } else { None })
+        .collect();
     for (index, node) in project.nodes.iter().enumerate() {
         let touches = node.depends_on.iter().any(|&parent| members.contains(&Member::Node(parent)))
             || node.reads.iter().any(|&source| members.contains(&Member::Source(source)));
@@ -146,7 +148,8 @@ fn walk(
     let mut front: Vec<Member> = start.iter().copied().collect();
     let mut steps = 0;
     while !front.is_empty() && steps < limit {
-        front = front.into_iter().flat_map(|member| next(project, member)).filter(|member| seen.insert(*member)).collect();
+        front =
+            front.into_iter().flat_map(|member| next(project, member)).filter(|member| seen.insert(*member)).collect();
         steps += 1;
     }
     seen
@@ -197,7 +200,9 @@ fn matching(project: &Project, text: &str, selector: &str) -> Result<BTreeSet<Me
         }
     }
     if method != "source" {
-        out.extend(project.nodes.iter().enumerate().filter(|(_, node)| test(node)).map(|(index, _)| Member::Node(index)));
+        out.extend(
+            project.nodes.iter().enumerate().filter(|(_, node)| test(node)).map(|(index, _)| Member::Node(index)),
+        );
     }
     Ok(out)
 }
@@ -209,7 +214,9 @@ fn fits_name(node: &Node, value: &str) -> bool {
     // A folder: `staging` or `club.staging` selects what lies below it.
     let wanted: Vec<_> = value.split('.').collect();
     let folders = &node.fqn[..node.fqn.len().saturating_sub(1)];
-    let starts = |folders: &[String]| folders.len() >= wanted.len() && folders.iter().zip(&wanted).all(|(folder, wanted)| fits(folder, wanted));
+    let starts = |folders: &[String]| {
+        folders.len() >= wanted.len() && folders.iter().zip(&wanted).all(|(folder, wanted)| fits(folder, wanted))
+    };
     node.kind != NodeKind::Test && (starts(folders) || folders.get(1..).is_some_and(starts))
 }
 

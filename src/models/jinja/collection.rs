@@ -166,9 +166,9 @@ impl Object for Dict {
                     default.clone()
                 }
             },
-            ("items", []) => List::value(
-                pairs.iter().map(|(key, value)| Value::from(vec![key.clone(), value.clone()])).collect(),
-            ),
+            ("items", []) => {
+                List::value(pairs.iter().map(|(key, value)| Value::from(vec![key.clone(), value.clone()])).collect())
+            }
             ("keys", []) => List::value(pairs.iter().map(|pair| pair.0.clone()).collect()),
             ("values", []) => List::value(pairs.iter().map(|pair| pair.1.clone()).collect()),
             ("copy", []) => Self::value(pairs.clone()),

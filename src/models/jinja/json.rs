@@ -17,7 +17,9 @@ pub(in crate::models) fn to_json(value: &Value) -> Result<Json, Error> {
             (_, Ok(number)) => Number::from_f64(number).map_or(Json::Null, Json::Number),
             _ => return Err(invalid(format!("`{value}` is no number JSON can hold"))),
         },
-        ValueKind::Seq | ValueKind::Iterable => Json::Array(value.try_iter()?.map(|item| to_json(&item)).collect::<Result<_, _>>()?),
+        ValueKind::Seq | ValueKind::Iterable => {
+            Json::Array(value.try_iter()?.map(|item| to_json(&item)).collect::<Result<_, _>>()?)
+        }
         ValueKind::Map => {
             let pairs = pairs_of(value)?;
             let pairs = pairs.iter().map(|(key, value)| Ok((key.to_string(), to_json(value)?)));
@@ -39,6 +41,8 @@ pub(in crate::models) fn from_json(json: &Json) -> Value {
         },
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(values) => List::value(values.iter().map(from_json).collect()),
-        Json::Object(map) => Dict::value(map.iter().map(|(key, value)| (Value::from(key.as_str()), from_json(value))).collect()),
+        Json::Object(map) => {
+            Dict::value(map.iter().map(|(key, value)| (Value::from(key.as_str()), from_json(value))).collect())
+        }
     }
 }

@@ -65,7 +65,9 @@ impl Jinja {
             let members: BTreeMap<_, _> = jinja
                 .macros
                 .iter()
-                .filter_map(|(name, all)| Some((name.clone(), all.iter().find(|one| one.package == package)?.reference())))
+                .filter_map(|(name, all)| {
+                    Some((name.clone(), all.iter().find(|one| one.package == package)?.reference()))
+                })
                 .collect();
             jinja.environment.add_global(package.clone(), Value::from_object(Package { name: package, members }));
         }
@@ -321,7 +323,8 @@ impl MacroReference {
 impl Object for MacroReference {
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         let found = state.get_temp(&self.key);
-        let inner = found.ok_or_else(|| invalid(format!("macro `{}` is called by a computed name; write it out", self.key)))?;
+        let inner =
+            found.ok_or_else(|| invalid(format!("macro `{}` is called by a computed name; write it out", self.key)))?;
         inner.call(state, &self.arguments(args)?).or_else(|error| {
             let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
             while let Some(next) = source {
@@ -366,17 +369,22 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_unknown_method_callback(unknown_method);
-    environment.add_function("__list", |value: Value| -> Result<Value, Error> { Ok(List::value(value.try_iter()?.collect())) });
+    environment.add_function("__list", |value: Value| -> Result<Value, Error> {
+        Ok(List::value(value.try_iter()?.collect()))
+    });
     environment.add_function("__dict", |value: Value| -> Result<Value, Error> { Ok(Dict::value(pairs_of(&value)?)) });
     environment.add_function("__define", |state: &mut State<'_, '_>, key: String, value: Value| {
         state.set_temp(&key, value);
         ""
     });
-    environment.add_function("__macro", |key: String, parameters: Vec<String>, takes_varargs: bool, takes_kwargs: bool| {
-        let name = key.split_once('.').map_or(key.clone(), |(_, name)| name.to_owned());
-        let signature = Arc::new(Signature { name, parameters, takes_varargs, takes_kwargs });
-        Value::from_object(MacroReference { key, signature })
-    });
+    environment.add_function(
+        "__macro",
+        |key: String, parameters: Vec<String>, takes_varargs: bool, takes_kwargs: bool| {
+            let name = key.split_once('.').map_or(key.clone(), |(_, name)| name.to_owned());
+            let signature = Arc::new(Signature { name, parameters, takes_varargs, takes_kwargs });
+            Value::from_object(MacroReference { key, signature })
+        },
+    );
     environment.add_function("return", |value: Option<Value>| -> Result<Value, Error> {
         let value = value.unwrap_or_else(|| Value::from(()));
         Err(invalid("`return` outside a macro").with_source(Return(value)))
@@ -393,7 +401,8 @@ fn environment() -> Environment<'static> {
         }
         Ok(List::value(out))
     });
-    environment.add_filter("list", |value: Value| -> Result<Value, Error> { Ok(List::value(value.try_iter()?.collect())) });
+    environment
+        .add_filter("list", |value: Value| -> Result<Value, Error> { Ok(List::value(value.try_iter()?.collect())) });
     for native in ["as_native", "as_text", "as_bool", "as_number"] {
         environment.add_filter(native, |value: Value| value);
     }

@@ -42,7 +42,8 @@ fn inner_name(name: &str) -> String {
 /// Rewrites a template of package `package`.
 pub(super) fn rewrite(source: &str, package: &str) -> Rewritten {
     let tokens = tokens(source);
-    let mut edits = Edits { package, tokens: &tokens, edits: Vec::new(), brackets: Vec::new(), out: Rewritten::default() };
+    let mut edits =
+        Edits { package, tokens: &tokens, edits: Vec::new(), brackets: Vec::new(), out: Rewritten::default() };
     for index in 0..tokens.len() {
         edits.visit(index);
     }
@@ -124,7 +125,8 @@ impl<'s> Edits<'_, 's> {
 
     /// Whether the token before `index` ends a value, so that a bracket after it is a subscript.
     fn follows_value(&self, index: usize) -> bool {
-        let keyword = |name: &str| matches!(name, "in" | "if" | "else" | "elif" | "and" | "or" | "not" | "is" | "do" | "return");
+        let keyword =
+            |name: &str| matches!(name, "in" | "if" | "else" | "elif" | "and" | "or" | "not" | "is" | "do" | "return");
         match index.checked_sub(1).and_then(|before| self.piece(before)) {
             Some(Piece::Name(name)) => !keyword(name),
             Some(Piece::Text(_) | Piece::Number | Piece::Operator(')' | ']' | '}')) => true,
@@ -232,7 +234,12 @@ impl<'s> Edits<'_, 's> {
         let end = self.end_of_block(index);
         let Token { end, piece, .. } = self.tokens[end];
         let trim = if piece == (Piece::BlockEnd { trims: true }) { "-" } else { "" };
-        let call = format!("{{% set __done = __define(\"{}.{}\", {}) {trim}%}}", self.package, signature.name, inner_name(&signature.name));
+        let call = format!(
+            "{{% set __done = __define(\"{}.{}\", {}) {trim}%}}",
+            self.package,
+            signature.name,
+            inner_name(&signature.name)
+        );
         self.insert(end, call);
     }
 }

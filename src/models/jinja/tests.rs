@@ -5,7 +5,11 @@ use super::*;
 fn jinja(files: &[(&str, &str, &str)]) -> Jinja {
     let files: Vec<_> = files
         .iter()
-        .map(|(package, path, text)| MacroFile { package: (*package).into(), path: (*path).into(), text: (*text).into() })
+        .map(|(package, path, text)| MacroFile {
+            package: (*package).into(),
+            path: (*path).into(),
+            text: (*text).into(),
+        })
         .collect();
     let mut errors = Vec::new();
     let jinja = Jinja::new("club", &files, &mut errors);
@@ -26,7 +30,10 @@ fn python_lists_and_dicts_are_mutable() {
         ("{% set d={} %}{% do d.update({'a':1}) %}{{ d }}", "{'a': 1}"),
         ("{% set d={'a':1} %}{{ d.pop('a') }}{{ d }}", "1{}"),
         ("{% set d={} %}{% for x in [1,2] %}{% do d.update({x: x*2}) %}{% endfor %}{{ d[2] }}", "4"),
-        ("{{ [1,2][1:] }}{{ [3,1]|sort }}{{ {'a':[1]}.a[0] }}{{ [1]+[2] }}{{ 1 in [1] }}{{ [] or 'e' }}", "[2][1, 3]1[1, 2]Truee"),
+        (
+            "{{ [1,2][1:] }}{{ [3,1]|sort }}{{ {'a':[1]}.a[0] }}{{ [1]+[2] }}{{ 1 in [1] }}{{ [] or 'e' }}",
+            "[2][1, 3]1[1, 2]Truee",
+        ),
         ("{% set l=[] %}{% do l.append(1) if true %}{{ l|length }}", "1"),
         ("{% set y = ['a','b']|map('upper')|list %}{% do y.append('c') %}{{ y }}", "['A', 'B', 'c']"),
     ] {
@@ -40,8 +47,14 @@ fn macros_take_varargs_kwargs_callers_and_return_values() {
         ("{% macro m(a) %}{{a}}{{ varargs|join(',') }}{% endmacro %}{{ m(1,2,3) }}", "12,3"),
         ("{% macro m(a) %}{{a}}{{ kwargs.b }}{{ kwargs.get('c','-') }}{% endmacro %}{{ m(1,b=2) }}", "12-"),
         ("{% macro m() %}a{{ return(5) }}b{% endmacro %}{{ m() + 1 }}", "6"),
-        ("{% macro m(x) %}{% for i in x %}{% if i==2 %}{{ return([i]) }}{% endif %}{% endfor %}{% endmacro %}{% set r=m([1,2,3]) %}{{ r[0]+1 }}", "3"),
-        ("{% macro a() %}<{{ caller() }}>{% endmacro %}{% macro b() %}{% call a() %}{{ caller() }}{% endcall %}{% endmacro %}{% call b() %}z{% endcall %}", "<z>"),
+        (
+            "{% macro m(x) %}{% for i in x %}{% if i==2 %}{{ return([i]) }}{% endif %}{% endfor %}{% endmacro %}{% set r=m([1,2,3]) %}{{ r[0]+1 }}",
+            "3",
+        ),
+        (
+            "{% macro a() %}<{{ caller() }}>{% endmacro %}{% macro b() %}{% call a() %}{{ caller() }}{% endcall %}{% endmacro %}{% call b() %}z{% endcall %}",
+            "<z>",
+        ),
         ("{% macro m() %}[{{ caller(1) }}]{% endmacro %}{% call(v) m() %}x{{v}}{% endcall %}", "[x1]"),
         ("{% macro f(n) %}{% if n>0 %}{{ n }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(3) }}", "321"),
         ("{{ +1 }}{% if true: %}y{% endif %}", "1y"),
@@ -85,7 +98,11 @@ fn a_lone_expression_keeps_its_type() {
 
 #[test]
 fn generic_tests_become_macros_and_raw_blocks_stay() {
-    let jinja = jinja(&[("club", "macros/t.sql", "{% test positive(model, column_name) %}select {{ column_name }}{% endtest %}")]);
+    let jinja = jinja(&[(
+        "club",
+        "macros/t.sql",
+        "{% test positive(model, column_name) %}select {{ column_name }}{% endtest %}",
+    )]);
     assert_eq!(jinja.generic_tests().collect::<Vec<_>>(), ["positive"]);
     let text = "{% raw %}{{ [1] }}{% endraw %}{{ test_positive('m', column_name='c') }}";
     assert_eq!(jinja.render("club", "a.sql", text, context! {}).unwrap(), "{{ [1] }}select c");
