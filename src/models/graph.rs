@@ -51,18 +51,18 @@ pub(super) fn waits(nodes: &[Node], chosen: &BTreeSet<usize>, tests_block: bool)
     }
     let mut out: Waits = chosen.iter().map(|index| (*index, known[index].clone())).collect();
     if tests_block {
-        for &test in chosen.iter().filter(|&&index| nodes[index].kind == NodeKind::Test) {
-            let subjects = &nodes[test].depends_on;
+        let tests: Vec<usize> = chosen.iter().copied().filter(|&index| nodes[index].kind == NodeKind::Test).collect();
+        for &reader in chosen.iter().filter(|&&index| nodes[index].kind != NodeKind::Test) {
             let mut ancestors = BTreeSet::new();
-            collect_ancestors(subjects, nodes, &mut ancestors);
-            for &reader in chosen.iter().filter(|&&index| nodes[index].kind != NodeKind::Test) {
-                // A test that compares a model with what is built from it must not be waited for
-                // by the latter.
-                let reads = nodes[reader].depends_on.iter().any(|parent| subjects.contains(parent));
-                if reads && !ancestors.contains(&reader) {
-                    out.entry(reader).or_default().insert(test);
-                }
-            }
+            collect_ancestors(&nodes[reader].depends_on, nodes, &mut ancestors);
+            // Only tests of what lies entirely above: one that also looks at a neighbour could
+            // end in a circle.
+            let above = |test: &&usize| {
+                let subjects = &nodes[**test].depends_on;
+                !subjects.is_empty() && subjects.iter().all(|subject| ancestors.contains(subject))
+            };
+            let above: Vec<usize> = tests.iter().filter(above).copied().collect();
+            out.entry(reader).or_default().extend(above);
         }
     }
     out

@@ -34,3 +34,6 @@ pub use project::Project;
 pub use run::{Compiled, Options, Work, build, compile, execute, list, run, seed, test};
 pub use select::{SelectError, select, subject};
 pub use settings::Settings;
+
+#[cfg(test)]
+mod tests;
