@@ -14,51 +14,51 @@ const WIDEST: i64 = 65_535;
 
 /// What of the endpoints and of the task's settings decides about types.
 #[derive(Debug, Clone, Copy)]
-pub struct TypeChoices {
+pub(crate) struct TypeChoices {
     /// `LobMaxSize` in kilobytes.
-    pub lob_kilobytes: i64,
+    pub(crate) lob_kilobytes: i64,
     /// `SupportLobs`.
-    pub lobs: bool,
+    pub(crate) lobs: bool,
     /// `MapBooleanAsBoolean` on both endpoints.
-    pub booleans: bool,
+    pub(crate) booleans: bool,
 }
 
 /// One source table with what it becomes.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub(crate) struct Table {
     /// Schema on the source.
-    pub schema: String,
+    pub(crate) schema: String,
     /// Name on the source.
-    pub name: String,
+    pub(crate) name: String,
     /// Schema on the target, in lower case as Redshift folds names.
-    pub target_schema: String,
+    pub(crate) target_schema: String,
     /// Name on the target.
-    pub target_name: String,
+    pub(crate) target_name: String,
     /// Higher loads first.
-    pub load_order: i64,
+    pub(crate) load_order: i64,
     /// A SQL condition on the source rows.
-    pub condition: Option<String>,
+    pub(crate) condition: Option<String>,
     /// Columns in the source's order, added ones last.
-    pub columns: Vec<Column>,
+    pub(crate) columns: Vec<Column>,
     /// Pages of the table when it is an ordinary one, so that it can be read in ranges; 0 otherwise.
-    pub pages: i64,
+    pub(crate) pages: i64,
     /// Columns that do not arrive, each with the reason.
-    pub left_out: Vec<String>,
+    pub(crate) left_out: Vec<String>,
     /// The planner's row estimate, 0 when unknown.
-    pub estimate: u64,
+    pub(crate) estimate: u64,
 }
 
 /// One column of the target table.
 #[derive(Debug, Clone)]
-pub struct Column {
+pub(crate) struct Column {
     /// The name on the target.
-    pub name: String,
+    pub(crate) name: String,
     /// The type on the target as PostgreSQL prints it.
-    pub type_: String,
+    pub(crate) type_: String,
     /// Whether it refuses NULL.
-    pub not_null: bool,
+    pub(crate) not_null: bool,
     /// The SQL that reads it on the source.
-    pub expression: String,
+    pub(crate) expression: String,
 }
 
 /// A column as the source's catalog has it.
@@ -88,7 +88,7 @@ order by n.nspname, c.relname, a.attnum";
 ///
 /// # Errors
 /// The source refused the catalog query.
-pub async fn tables(source: &Client, mappings: &Mappings, choices: TypeChoices) -> Result<Vec<Table>, Error> {
+pub(crate) async fn tables(source: &Client, mappings: &Mappings, choices: TypeChoices) -> Result<Vec<Table>, Error> {
     let mut found: BTreeMap<(String, String), (Table, bool, Vec<SourceColumn>)> = BTreeMap::new();
     for message in source.simple_query(CATALOG).await? {
         let SimpleQueryMessage::Row(row) = message else { continue };

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// The rules of one task.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Mappings {
+pub(crate) struct Mappings {
     rules: Vec<Rule>,
 }
 
@@ -47,10 +47,10 @@ struct Locator {
 
 /// The type a rule gives to a column.
 #[derive(Debug, Clone, Deserialize)]
-pub struct DataType {
+pub(crate) struct DataType {
     /// DMS's own name: `string`, `int8`, `datetime` ...
     #[serde(rename = "type")]
-    pub name: String,
+    pub(crate) name: String,
     #[serde(default)]
     length: Option<serde_json::Value>,
     #[serde(default)]
@@ -77,35 +77,35 @@ struct Condition {
 
 /// What a chosen table becomes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// The schema on the target.
-    pub schema: String,
+    pub(crate) schema: String,
     /// The table on the target.
-    pub table: String,
+    pub(crate) table: String,
     /// Higher loads first.
-    pub load_order: i64,
+    pub(crate) load_order: i64,
     /// A SQL condition on the source, when the rule has filters.
-    pub condition: Option<String>,
+    pub(crate) condition: Option<String>,
 }
 
 /// What a column becomes.
 #[derive(Debug, Clone)]
-pub struct ColumnChoice {
+pub(crate) struct ColumnChoice {
     /// The name on the target.
-    pub name: String,
+    pub(crate) name: String,
     /// The type a rule demands.
-    pub data_type: Option<DataType>,
+    pub(crate) data_type: Option<DataType>,
 }
 
 /// A column that a rule adds.
 #[derive(Debug, Clone)]
-pub struct AddedColumn {
+pub(crate) struct AddedColumn {
     /// The name on the target.
-    pub name: String,
+    pub(crate) name: String,
     /// The rule's expression.
-    pub expression: String,
+    pub(crate) expression: String,
     /// Its type.
-    pub data_type: DataType,
+    pub(crate) data_type: DataType,
 }
 
 const SELECTIONS: [&str; 3] = ["include", "exclude", "explicit"];
@@ -130,7 +130,7 @@ impl Mappings {
     ///
     /// # Errors
     /// What is wrong with it, as one sentence.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mappings: Self =
             serde_json::from_str(text).map_err(|error| format!("Error in mapping rules. Error: {error}"))?;
         for rule in &mappings.rules {
@@ -158,7 +158,7 @@ impl Mappings {
     }
 
     /// What a source table becomes; `None` when no rule chooses it. `is_view`: views need a rule that asks for them.
-    pub fn choose(&self, schema: &str, table: &str, is_view: bool) -> Option<Choice> {
+    pub(crate) fn choose(&self, schema: &str, table: &str, is_view: bool) -> Option<Choice> {
         let mut chosen: Option<&Rule> = None;
         for rule in self.rules.iter().filter(|rule| rule.rule_type == "selection" && rule.covers(schema, table, None)) {
             match rule.rule_action.as_str() {
@@ -185,7 +185,7 @@ impl Mappings {
     }
 
     /// What a column of a chosen table becomes; `None` when a rule removes it.
-    pub fn choose_column(&self, schema: &str, table: &str, column: &str) -> Option<ColumnChoice> {
+    pub(crate) fn choose_column(&self, schema: &str, table: &str, column: &str) -> Option<ColumnChoice> {
         let mut choice = ColumnChoice { name: column.to_owned(), data_type: None };
         let includes: Vec<_> = self
             .transformations("column", schema, table, None)
@@ -206,7 +206,7 @@ impl Mappings {
     }
 
     /// Columns that rules add to a chosen table.
-    pub fn added_columns(&self, schema: &str, table: &str) -> Vec<AddedColumn> {
+    pub(crate) fn added_columns(&self, schema: &str, table: &str) -> Vec<AddedColumn> {
         self.transformations("column", schema, table, None)
             .filter(|rule| rule.rule_action == "add-column")
             .filter_map(|rule| {
@@ -307,7 +307,7 @@ impl Filter {
 
 impl DataType {
     /// The type on the warehouse.
-    pub fn on_target(&self) -> String {
+    pub(crate) fn on_target(&self) -> String {
         let number = |value: &Option<serde_json::Value>| value.as_ref().and_then(whole_number);
         match self.name.as_str() {
             "int1" | "int2" | "uint1" => "smallint".to_owned(),

@@ -32,7 +32,7 @@ const MOST_RANGES: i64 = 16;
 
 /// The state of a table in a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum State {
+pub(crate) enum State {
     /// Waiting.
     BeforeLoad,
     /// Rows are being copied.
@@ -45,7 +45,7 @@ pub enum State {
 
 impl State {
     /// The state in DMS's words.
-    pub fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::BeforeLoad => "Before load",
             Self::Loading => "Full load",
@@ -57,27 +57,27 @@ impl State {
 
 /// How far one table is. Times are milliseconds since 1970.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TableProgress {
+pub(crate) struct TableProgress {
     /// Schema on the source.
-    pub schema: String,
+    pub(crate) schema: String,
     /// Name on the source.
-    pub table: String,
+    pub(crate) table: String,
     /// Its state.
-    pub state: State,
+    pub(crate) state: State,
     /// Rows copied.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Rows expected by the source's planner.
-    pub estimate: u64,
+    pub(crate) estimate: u64,
     /// When its load began.
-    pub started: Option<i64>,
+    pub(crate) started: Option<i64>,
     /// When its load ended.
-    pub ended: Option<i64>,
+    pub(crate) ended: Option<i64>,
     /// Whether this is a reload.
-    pub reloaded: bool,
+    pub(crate) reloaded: bool,
     /// Why it failed.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
     /// Columns that did not arrive, with reasons.
-    pub left_out: Vec<String>,
+    pub(crate) left_out: Vec<String>,
 }
 
 /// The progress of a run, readable while it goes on.
