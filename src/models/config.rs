@@ -94,7 +94,7 @@ impl Config {
     pub(super) fn set(&mut self, key: &str, value: Value) -> Result<(), String> {
         let key = canonical(key);
         if let Some((_, neutral)) = UNSUPPORTED.iter().find(|(name, _)| *name == key) {
-            return if value.is_null() || value.to_string() == *neutral {
+            return if value.is_null() || serde_json::from_str::<Value>(neutral).is_ok_and(|neutral| neutral == value) {
                 Ok(())
             } else {
                 Err(format!("the setting `{key}` is not supported"))

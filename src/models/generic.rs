@@ -203,7 +203,7 @@ pub(super) fn render(node: &Node, mut context: Context) -> (Arc<Context>, Result
         Subject::Source(source, table) => evaluate(&format!("{{{{ source('{source}', '{table}') }}}}")),
     };
     let mut extras = Vec::new();
-    let mut fill = || -> Result<(), ModelError> {
+    let fill = |extras: &mut Vec<(String, Value)>| -> Result<(), ModelError> {
         let subject = subject?;
         let model = match node.config.text("where") {
             Some(condition) => Value::from(format!("(select * from {subject} where {condition}) dbt_subquery")),
@@ -216,7 +216,7 @@ pub(super) fn render(node: &Node, mut context: Context) -> (Arc<Context>, Result
         }
         Ok(())
     };
-    let filled = fill();
+    let filled = fill(&mut extras);
     context.extras = extras;
     let (refs, sources) = {
         let mut captured = scratch.captured();

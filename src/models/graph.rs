@@ -105,18 +105,19 @@ pub(super) fn heights(waits: &Waits) -> BTreeMap<usize, usize> {
             readers.entry(parent).or_default().push(reader);
         }
     }
-    fn height(index: usize, readers: &BTreeMap<usize, Vec<usize>>, out: &mut BTreeMap<usize, usize>) -> usize {
-        if let Some(&known) = out.get(&index) {
-            return known;
-        }
-        let above = readers.get(&index).into_iter().flatten().map(|&reader| 1 + height(reader, readers, out)).max();
-        let value = above.unwrap_or(0);
-        out.insert(index, value);
-        value
-    }
     let mut out = BTreeMap::new();
     for &index in waits.keys() {
         height(index, &readers, &mut out);
     }
     out
+}
+
+fn height(index: usize, readers: &BTreeMap<usize, Vec<usize>>, out: &mut BTreeMap<usize, usize>) -> usize {
+    if let Some(&known) = out.get(&index) {
+        return known;
+    }
+    let above = readers.get(&index).into_iter().flatten().map(|&reader| 1 + height(reader, readers, out)).max();
+    let value = above.unwrap_or(0);
+    out.insert(index, value);
+    value
 }

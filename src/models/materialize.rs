@@ -86,15 +86,15 @@ fn storage(node: &Node) -> String {
     let mut out = String::new();
     match node.config.text("dist") {
         Some(style) if ["all", "even", "auto"].contains(&style.to_lowercase().as_str()) => {
-            out.push_str(&format!(" diststyle {style}"));
+            out.extend([" diststyle ", style]);
         }
-        Some(column) => out.push_str(&format!(" distkey ({})", quote(column))),
+        Some(column) => out.extend([" distkey (", &quote(column), ")"]),
         None => {}
     }
     let sort: Vec<_> = node.config.texts("sort").iter().map(|column| quote(column)).collect();
     if !sort.is_empty() {
         let kind = node.config.text("sort_type").map(|kind| format!("{kind} ")).unwrap_or_default();
-        out.push_str(&format!(" {kind}sortkey ({})", sort.join(", ")));
+        out.extend([" ", &kind, "sortkey (", &sort.join(", "), ")"]);
     }
     out
 }

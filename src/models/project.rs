@@ -275,7 +275,7 @@ fn read_folder(
                     Err(error) => errors.push(error),
                 }
             }
-            ("sql", None) | ("sql", Some(NodeKind::Test)) if kind.is_none() || generic => {
+            ("sql", None | Some(NodeKind::Test)) if kind.is_none() || generic => {
                 let Some(text) = read_text(folder, &path, errors) else { continue };
                 macro_files.push(MacroFile { package: package.name.clone(), path: name, text });
             }

@@ -38,10 +38,7 @@ enum Member {
 /// The indices of the nodes that `select` names and `exclude` does not; all where `select` is
 /// empty. Tests of a selected node are selected with it.
 pub fn select(project: &Project, select: &[String], exclude: &[String]) -> Result<BTreeSet<usize>, SelectError> {
-    let chosen = match select.is_empty() {
-        true => (0..project.nodes.len()).collect(),
-        false => union(project, select, true)?,
-    };
+    let chosen = if select.is_empty() { (0..project.nodes.len()).collect() } else { union(project, select, true)? };
     let excluded = union(project, exclude, false)?;
     Ok(chosen.difference(&excluded).copied().collect())
 }
@@ -158,7 +155,7 @@ fn walk(
 fn matching(project: &Project, text: &str, selector: &str) -> Result<BTreeSet<Member>, SelectError> {
     let (method, value) = match text.split_once(':') {
         Some((method, value)) => (method, value),
-        None if text.contains('/') || text.ends_with(".sql") => ("path", text),
+        None if text.contains(['/', '\\']) => ("path", text),
         None => ("fqn", text),
     };
     let test = |node: &Node| -> bool {

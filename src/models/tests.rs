@@ -51,7 +51,7 @@ fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Arc<Project>, V
     (folder, project)
 }
 
-fn club(vars: serde_json::Value) -> Arc<Project> {
+fn club(vars: &serde_json::Value) -> Arc<Project> {
     let vars = vars.as_object().unwrap().clone();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql");
     Arc::new(Project::load(&folder, Settings { vars, ..Settings::default() }).unwrap())
@@ -84,7 +84,7 @@ async fn club_tables(fixture: &Fixture) {
 async fn the_club_project_builds_and_lists_its_known_findings_as_warnings() {
     let fixture = fixture();
     club_tables(&fixture).await;
-    let project = club(serde_json::json!({}));
+    let project = club(&serde_json::json!({}));
     assert_eq!(project.warnings, []);
     let summary = build(&project, &fixture.database, &Options::default(), quiet()).await.unwrap();
     let bad: Vec<_> =
@@ -113,7 +113,7 @@ async fn the_club_project_builds_and_lists_its_known_findings_as_warnings() {
 async fn a_second_run_after_new_rows_equals_a_full_refresh() {
     let fixture = fixture();
     club_tables(&fixture).await;
-    let project = club(serde_json::json!({}));
+    let project = club(&serde_json::json!({}));
     build(&project, &fixture.database, &Options::default(), quiet()).await.unwrap();
     // A reply of the last loaded day, one of a new day; and one change behind the look-back, which
     // an incremental run must not see.
@@ -142,7 +142,7 @@ async fn a_second_run_after_new_rows_equals_a_full_refresh() {
 async fn a_test_of_a_missing_column_is_an_error_and_no_failure() {
     let fixture = fixture();
     club_tables(&fixture).await;
-    let project = club(serde_json::json!({"test_missing_column": true}));
+    let project = club(&serde_json::json!({"test_missing_column": true}));
     let only = Options { select: vec!["stg_events".into()], ..Options::default() };
     let summary = build(&project, &fixture.database, &only, quiet()).await.unwrap();
     let result = summary.result("not_null_stg_events_membership_id").unwrap();

@@ -147,7 +147,9 @@ impl Object for Dict {
         let found = args.first().and_then(|key| pairs.iter().position(|pair| &pair.0 == key));
         let value = match (method, args) {
             ("update", [_]) => {
-                update.into_iter().for_each(|(key, value)| set(&mut pairs, key, value));
+                for (key, value) in update {
+                    set(&mut pairs, key, value);
+                }
                 Value::from(())
             }
             ("get", [_] | [_, _]) => match found {
@@ -159,13 +161,14 @@ impl Object for Dict {
                 (None, Some(default)) => default.clone(),
                 (None, None) => return Err(invalid(format!("dict.pop: there is no key `{key}`"))),
             },
-            ("setdefault", [key, default]) => match found {
-                Some(at) => pairs[at].1.clone(),
-                None => {
+            ("setdefault", [key, default]) => {
+                if let Some(at) = found {
+                    pairs[at].1.clone()
+                } else {
                     pairs.push((key.clone(), default.clone()));
                     default.clone()
                 }
-            },
+            }
             ("items", []) => {
                 List::value(pairs.iter().map(|(key, value)| Value::from(vec![key.clone(), value.clone()])).collect())
             }

@@ -109,11 +109,6 @@ impl Jinja {
         }
     }
 
-    /// Whether there is such a macro.
-    pub(super) fn has(&self, name: &str, package: Option<&str>) -> bool {
-        self.find(name, package).is_some()
-    }
-
     /// A macro as a callable value, for `adapter.dispatch`.
     pub(super) fn callable(&self, name: &str, package: Option<&str>) -> Option<Value> {
         self.find(name, package).map(Defined::reference)
@@ -191,15 +186,15 @@ impl Jinja {
         if !files.is_empty() {
             out.push_str("{% set __done %}");
             for file in files {
-                out.push_str(&format!("{{% include {file:?} %}}"));
+                out.extend([format!("{{% include {file:?} %}}")]);
             }
             out.push_str("{% endset %}");
         }
         for one in local {
             let Signature { name, parameters, takes_varargs, takes_kwargs } = one;
-            out.push_str(&format!(
+            out.extend([format!(
                 "{{% set {name} = __macro(\"{package}.{name}\", {parameters:?}, {takes_varargs}, {takes_kwargs}) %}}"
-            ));
+            )]);
         }
         out
     }

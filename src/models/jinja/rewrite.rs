@@ -43,11 +43,11 @@ fn inner_name(name: &str) -> String {
 pub(super) fn rewrite(source: &str, package: &str) -> Rewritten {
     let tokens = tokens(source);
     let mut edits =
-        Edits { package, tokens: &tokens, edits: Vec::new(), brackets: Vec::new(), out: Rewritten::default() };
+        Edits { package, tokens: &tokens, made: Vec::new(), brackets: Vec::new(), out: Rewritten::default() };
     for index in 0..tokens.len() {
         edits.visit(index);
     }
-    let Edits { mut edits, mut out, .. } = edits;
+    let Edits { made: mut edits, mut out, .. } = edits;
     // Stable, so that two insertions at one offset keep the order in which they were made.
     edits.sort_by_key(|edit| edit.at);
     let mut text = String::with_capacity(source.len() + 16 * edits.len());
@@ -73,7 +73,7 @@ struct Edit {
 struct Edits<'a, 's> {
     package: &'a str,
     tokens: &'a [Token<'s>],
-    edits: Vec<Edit>,
+    made: Vec<Edit>,
     /// Whether each open bracket started a literal.
     brackets: Vec<bool>,
     out: Rewritten,
@@ -89,7 +89,13 @@ impl<'s> Edits<'_, 's> {
     }
 
     fn replace(&mut self, at: usize, remove: usize, text: impl Into<String>) {
-        self.edits.push(Edit { at, remove, text: text.into() });
+        self.made.push(Edit { at, remove, text: text.into() });
+    }
+
+    fn close_bracket(&mut self, end: usize) {
+        if self.brackets.pop() == Some(true) {
+            self.insert(end, ")");
+        }
     }
 
     fn visit(&mut self, index: usize) {
@@ -112,11 +118,7 @@ impl<'s> Edits<'_, 's> {
                 self.brackets.push(true);
                 self.insert(token.start, "__dict(");
             }
-            Piece::Operator(']' | '}') => {
-                if self.brackets.pop() == Some(true) {
-                    self.insert(token.end, ")");
-                }
-            }
+            Piece::Operator(']' | '}') => self.close_bracket(token.end),
             Piece::Operator('+') if index > 0 && !self.follows_value(index) => self.replace(token.start, 1, " "),
             Piece::BlockStart => self.block(index),
             _ => {}
