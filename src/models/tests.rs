@@ -232,3 +232,32 @@ fn every_mistake_is_collected_with_its_place() {
     assert!(errors["models/s.yml:6"].contains("no generic test `not_nul`"), "{errors:?}");
     assert!(errors["snapshots/x.sql"].contains("not supported"), "{errors:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_scale_1_the_findings_are_exactly_those_of_the_original_data() {
+    let server = server::shared();
+    let database = Arc::new(Postgres::new(&Secret::new(server.database()), 4).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    crate::sample::club(1, 1, folder.path()).unwrap();
+    let uploaded = crate::upload::run(&database, folder.path(), &crate::upload::Options::default(), &|_| {}).await;
+    assert!(uploaded.unwrap().failed.is_empty());
+    let database: Arc<dyn Database> = database;
+    let summary = build(&club(&serde_json::json!({})), &database, &Options::default(), quiet()).await.unwrap();
+    let mut found: Vec<_> = summary
+        .results
+        .iter()
+        .filter(|one| !matches!(one.status, Status::Succeeded | Status::Passed))
+        .map(|one| (one.name.as_str(), one.status.clone(), one.failures.unwrap_or_default()))
+        .collect();
+    found.sort_by_key(|one| one.0);
+    let expected = [
+        ("not_null_stg_event_rsvps_membership_id", 102),
+        ("not_null_stg_events_latitude", 8853),
+        ("not_null_stg_events_longitude", 8853),
+        ("relationships_stg_event_rsvps_event_id__event_id__ref_stg_events_", 21),
+        ("relationships_stg_event_rsvps_membership_id__membership_id__ref_stg_memberships_", 15294),
+        ("relationships_stg_memberships_team_id__team_id__ref_stg_teams_", 313),
+    ];
+    assert_eq!(found, expected.map(|(name, count)| (name, Status::Warned, count)));
+    assert!(summary.problems.is_empty(), "{:?}", summary.problems);
+}
