@@ -1,0 +1,180 @@
+//! The interface between the engine and a kind of resource.
+//!
+//! The engine owns the sequence: it decides which verb comes next, waits until an object is
+//! ready, retries, resolves references and adds tags. A kind holds facts and five verbs; it never
+//! sleeps, retries, prints, spawns or reads the clock. Start reading at [`Kind`].
+
+mod erased;
+mod facts;
+mod object;
+
+pub use erased::{AnyKind, Of, Registry};
+pub use facts::{Change, Compare, Facts, FieldFacts, Pauses, Poll, Price, RefersTo, Seconds};
+pub use object::{Object, Outputs, Place, Readiness, Scope, Tags, empty, tag};
+
+use std::future::Future;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, FaultClass};
+use crate::value::Value;
+
+/// What a delete is asked to do besides deleting.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteOptions {
+    /// Name of the final snapshot to take, where the kind can.
+    pub final_snapshot: Option<String>,
+    /// The loss of data was agreed to: empty the bucket, force the secret.
+    pub force: bool,
+}
+
+/// A spec and the same spec changed: the contract test creates the first and updates to each
+/// `changed` in turn. Values are in stack-file form, with references as physical ids.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// The resource's key.
+    pub name: &'static str,
+    /// The first spec.
+    pub spec: Value,
+    /// Later versions of it, all reachable in place.
+    pub changed: Vec<Value>,
+}
+
+/// A kind of resource: facts and verbs over typed specs.
+///
+/// The engine calls the verbs in this order: `look_up` once per run and resource, `list` once
+/// per run and then while waiting, `create` only for what `list` did not show, `update` and
+/// `delete` only for what it did. Every verb may be called again after an unknown outcome.
+pub trait Kind: Send + Sync + 'static {
+    /// The name in stack files, `service/thing`.
+    const NAME: &'static str;
+
+    /// The block under `resources:` without `kind`, `protect` and `depends_on`. Field docs become
+    /// the schema and the reference page; `x-towpath` extensions carry [`FieldFacts`].
+    /// Serialising leaves out what is `None`.
+    type Spec: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+
+    /// The facts.
+    fn facts(&self) -> Facts;
+
+    /// The physical name of the resource `name`, before or after it exists. For kinds with an
+    /// assigned identity this is the name by which `create` makes it. The engine cuts and hashes
+    /// nothing: use [`physical_name`].
+    fn name(&self, place: &Place, name: &str, spec: &Self::Spec) -> String;
+
+    /// The outputs that are known before the object exists.
+    fn predict(&self, _place: &Place, _identity: &str, _spec: &Self::Spec) -> Outputs {
+        Outputs::new()
+    }
+
+    /// What an object of this spec costs.
+    fn price(&self, _spec: &Self::Spec) -> Option<Price> {
+        None
+    }
+
+    /// Whether the object belongs to the account rather than to a stack (the three DMS roles):
+    /// taken over when present, completed, and kept on destroy.
+    fn is_shared(&self, _spec: &Self::Spec) -> bool {
+        false
+    }
+
+    /// Mistakes in a spec that its schema cannot express: `(field path, message)`.
+    fn check(&self, _spec: &Self::Spec) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Brings a spec or a state (same shape) to the one form in which they are compared.
+    fn normalise(&self, value: Value) -> Value {
+        value
+    }
+
+    /// Replaces words such as `vpc: default` by what they mean in this account. May read; must
+    /// leave reference markers alone.
+    fn look_up(&self, spec: Value) -> impl Future<Output = Result<Value, Fault>> + Send {
+        async move { Ok(spec) }
+    }
+
+    /// Reads objects in bulk: one paginated list, tags in batches.
+    fn list(&self, scope: &Scope) -> impl Future<Output = Result<Vec<Object>, Fault>> + Send;
+
+    /// Makes the object, with its tags in the same call where the service can. Returns its
+    /// identity. The engine waits until it is ready.
+    fn create(&self, name: &str, spec: &Self::Spec, tags: &Tags) -> impl Future<Output = Result<String, Fault>> + Send;
+
+    /// Changes the named top-level fields, all of one group, to what `spec` says.
+    fn update(
+        &self,
+        object: &Object,
+        spec: &Self::Spec,
+        fields: &[String],
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Deletes the object. An absent object is a `NotFound` fault, which the engine takes as done.
+    fn delete(&self, object: &Object, options: &DeleteOptions) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Adds or overwrites tags and removes nothing.
+    fn tag(&self, object: &Object, _tags: &Tags) -> impl Future<Output = Result<(), Fault>> + Send {
+        let identity = object.identity.clone();
+        async move {
+            Err(Fault::local(
+                FaultClass::Invalid,
+                format!("{}:tag", Self::NAME),
+                format!("`{identity}` cannot carry tags"),
+            ))
+        }
+    }
+
+    /// Orders the groups of one update, each of which becomes a step of the plan. `before` and
+    /// `after` are normalised. The default keeps the order of the schema.
+    fn order(&self, _before: &Value, _after: &Value, groups: Vec<String>) -> Vec<String> {
+        groups
+    }
+
+    /// Stops the work of a running object; the engine waits until `running` is false.
+    fn pause(&self, object: &Object) -> impl Future<Output = Result<(), Fault>> + Send {
+        let identity = object.identity.clone();
+        async move {
+            Err(Fault::local(
+                FaultClass::Invalid,
+                format!("{}:pause", Self::NAME),
+                format!("`{identity}` does not run"),
+            ))
+        }
+    }
+
+    /// Starts that work again where it stopped; the engine waits until `running` is true.
+    fn resume(&self, object: &Object) -> impl Future<Output = Result<(), Fault>> + Send {
+        let identity = object.identity.clone();
+        async move {
+            Err(Fault::local(
+                FaultClass::Invalid,
+                format!("{}:resume", Self::NAME),
+                format!("`{identity}` does not run"),
+            ))
+        }
+    }
+
+    /// What still holds an object that refuses to be deleted, in words, e.g. the network
+    /// interfaces of a security group. Asked only after a delete was refused as busy.
+    fn holders(&self, _object: &Object) -> impl Future<Output = Result<Vec<String>, Fault>> + Send {
+        async move { Ok(Vec::new()) }
+    }
+
+    /// Specs for the contract test and the reference page.
+    fn examples(&self, place: &Place) -> Vec<Example>;
+}
+
+/// `{stack}-{name}` in lower case with `_` as `-`, cut to `limit` with a hash of the whole at the
+/// end where it would be longer.
+pub fn physical_name(place: &Place, name: &str, limit: usize) -> String {
+    use sha2::{Digest, Sha256};
+    let whole = format!("{}-{}", place.stack, name).to_lowercase().replace('_', "-");
+    if whole.len() <= limit {
+        return whole;
+    }
+    let hash = hex::encode(&Sha256::digest(whole.as_bytes())[..4]);
+    let kept = whole[..limit - hash.len() - 1].trim_end_matches('-');
+    format!("{kept}-{hash}")
+}
