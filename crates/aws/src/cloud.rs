@@ -1,18 +1,24 @@
-//! The account a run works in: one client per service, made on first use, and the few look-ups
-//! that kinds share.
+//! The account: clients, the caller, look-ups and tags that several kinds need, each read once.
 //!
-//! Clients never retry: the engine does, by the class of the fault. Nothing here caches what the
-//! service may change.
+//! One place makes every client, so that endpoint, credentials and HTTP are the same for all.
+//! Retrying and waiting are the engine's: the SDK's own retries are off.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use tokio::sync::OnceCell;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{Place, Tags, tag};
@@ -20,157 +26,454 @@ use towpath_engine::secret::{Secret, SecretSource, Secrets};
 
 use crate::fault::fault;
 
-/// How to reach AWS.
+/// How to reach AWS; what is `None` comes from the environment and the SDK's usual files.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The base URL of every service, for a sandbox; `None` is AWS itself.
-    pub endpoint: Option<String>,
-    /// Access key and secret key; `None` takes them from where the AWS tools take theirs.
+pub struct Connection {
+    /// The region.
+    pub region: Option<String>,
+    /// Another address for every service: the sandbox's.
+    pub endpoint_url: Option<String>,
+    /// Access key id and secret key.
     pub credentials: Option<(String, Secret)>,
 }
 
-/// The account a run works in. Clones share their clients.
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The twelve-digit account.
+    pub account: String,
+    /// The caller's ARN.
+    pub arn: String,
+    /// The partition of that ARN.
+    pub partition: String,
+}
+
+/// A subnet, as far as placing things needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// `subnet-…`.
+    pub id: String,
+    /// Its VPC.
+    pub vpc: String,
+    /// Its availability zone.
+    pub zone: String,
+    /// Whether it is the default subnet of its zone.
+    pub is_default: bool,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// A VPC, as far as placing things needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vpc {
+    /// `vpc-…`.
+    pub id: String,
+    /// Whether it is the region's default VPC.
+    pub is_default: bool,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// The account. Cheap to clone; all clones share clients and what was read.
 #[derive(Clone)]
 pub struct Cloud(Arc<Inner>);
 
 struct Inner {
-    place: Place,
+    connection: Connection,
     secrets: Secrets,
-    options: Options,
+    calls: Calls,
     config: OnceCell<SdkConfig>,
-    dms: OnceLock<aws_sdk_databasemigration::Client>,
-    ec2: OnceLock<aws_sdk_ec2::Client>,
-    redshift_data: OnceLock<aws_sdk_redshiftdata::Client>,
-    redshift_serverless: OnceLock<aws_sdk_redshiftserverless::Client>,
-    secrets_manager: OnceLock<aws_sdk_secretsmanager::Client>,
-    tagging: OnceLock<aws_sdk_resourcegroupstagging::Client>,
+    place: OnceLock<Place>,
+    caller: OnceCell<Caller>,
+    vpcs: OnceCell<Vec<Vpc>>,
+    subnets: OnceCell<Vec<Subnet>>,
+    tagged: tokio::sync::Mutex<BTreeMap<String, BTreeMap<String, Tags>>>,
+    dms: OnceCell<aws_sdk_databasemigration::Client>,
+    ec2: OnceCell<aws_sdk_ec2::Client>,
+    iam: OnceCell<aws_sdk_iam::Client>,
+    redshift_data: OnceCell<aws_sdk_redshiftdata::Client>,
+    redshift_serverless: OnceCell<aws_sdk_redshiftserverless::Client>,
+    s3: OnceCell<aws_sdk_s3::Client>,
+    secretsmanager: OnceCell<aws_sdk_secretsmanager::Client>,
+    sts: OnceCell<aws_sdk_sts::Client>,
+    tagging: OnceCell<aws_sdk_resourcegroupstagging::Client>,
 }
 
-/// Writes the getter of one service's client.
+/// Counts calls by `Service.Operation`.
+#[derive(Clone, Debug, Default)]
+struct Calls(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Intercept for Calls {
+    fn name(&self) -> &'static str {
+        "CallCounter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let name = bag
+            .load::<Metadata>()
+            .map_or_else(|| "unknown".to_owned(), |metadata| format!("{}.{}", metadata.service(), metadata.name()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+        Ok(())
+    }
+}
+
 macro_rules! client {
-    ($(#[$docs:meta])* $name:ident, $service:ident) => {
-        $(#[$docs])*
-        pub async fn $name(&self) -> &$service::Client {
-            let config = self.config().await;
-            self.0.$name.get_or_init(|| $service::Client::new(config))
+    ($(#[$doc:meta])* $name:ident, $sdk:ident) => {
+        $(#[$doc])*
+        pub async fn $name(&self) -> &$sdk::Client {
+            self.0
+                .$name
+                .get_or_init(|| async {
+                    let config = $sdk::config::Builder::from(self.config().await).interceptor(self.0.calls.clone());
+                    $sdk::Client::from_conf(config.build())
+                })
+                .await
         }
     };
 }
 
 impl Cloud {
-    /// A cloud at `place`, with the secrets of the run. Makes no call.
-    pub fn new(place: Place, secrets: Secrets, options: Options) -> Self {
+    /// An account reached by `connection`. Nothing is called yet, no file is read. `secrets` are
+    /// the run's secrets from the environment; their text is hidden in every fault.
+    pub fn connect(connection: Connection, secrets: Secrets) -> Self {
+        crate::fault::hide(secrets.clone());
         Self(Arc::new(Inner {
-            place,
+            connection,
             secrets,
-            options,
+            calls: Calls::default(),
             config: OnceCell::new(),
-            dms: OnceLock::new(),
-            ec2: OnceLock::new(),
-            redshift_data: OnceLock::new(),
-            redshift_serverless: OnceLock::new(),
-            secrets_manager: OnceLock::new(),
-            tagging: OnceLock::new(),
+            place: OnceLock::new(),
+            caller: OnceCell::new(),
+            vpcs: OnceCell::new(),
+            subnets: OnceCell::new(),
+            tagged: tokio::sync::Mutex::default(),
+            dms: OnceCell::new(),
+            ec2: OnceCell::new(),
+            iam: OnceCell::new(),
+            redshift_data: OnceCell::new(),
+            redshift_serverless: OnceCell::new(),
+            s3: OnceCell::new(),
+            secretsmanager: OnceCell::new(),
+            sts: OnceCell::new(),
+            tagging: OnceCell::new(),
         }))
     }
 
-    /// Where the stack lives.
-    pub fn place(&self) -> &Place {
-        &self.0.place
+    /// An account for questions that need no call: schemas, names, checks.
+    pub fn offline() -> Self {
+        Self::connect(Connection::default(), Secrets::default())
     }
 
-    /// The secrets of the run that come from the environment.
+    client!(
+        /// Database Migration Service.
+        dms,
+        aws_sdk_databasemigration
+    );
+    client!(
+        /// EC2.
+        ec2,
+        aws_sdk_ec2
+    );
+    client!(
+        /// IAM.
+        iam,
+        aws_sdk_iam
+    );
+    client!(
+        /// The Redshift Data API.
+        redshift_data,
+        aws_sdk_redshiftdata
+    );
+    client!(
+        /// Redshift Serverless.
+        redshift_serverless,
+        aws_sdk_redshiftserverless
+    );
+    client!(
+        /// Secrets Manager.
+        secretsmanager,
+        aws_sdk_secretsmanager
+    );
+    client!(
+        /// The Security Token Service.
+        sts,
+        aws_sdk_sts
+    );
+    client!(
+        /// Resource Groups Tagging.
+        tagging,
+        aws_sdk_resourcegroupstagging
+    );
+
+    /// S3. Another endpoint than AWS's is addressed by path: bucket names do not resolve there.
+    pub async fn s3(&self) -> &aws_sdk_s3::Client {
+        self.0
+            .s3
+            .get_or_init(|| async {
+                let config = self.config().await;
+                let builder = aws_sdk_s3::config::Builder::from(config)
+                    .force_path_style(config.endpoint_url().is_some())
+                    .request_checksum_calculation(aws_sdk_s3::config::RequestChecksumCalculation::WhenRequired)
+                    .interceptor(self.0.calls.clone());
+                aws_sdk_s3::Client::from_conf(builder.build())
+            })
+            .await
+    }
+
+    async fn config(&self) -> &SdkConfig {
+        self.0
+            .config
+            .get_or_init(|| async {
+                let connection = &self.0.connection;
+                let http = aws_smithy_http_client::Builder::new()
+                    .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                    .build_https();
+                let timeouts = TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(5))
+                    .operation_timeout(Duration::from_secs(75))
+                    .build();
+                let mut loader = aws_config::defaults(BehaviorVersion::latest())
+                    .http_client(http)
+                    .retry_config(RetryConfig::disabled())
+                    .timeout_config(timeouts);
+                if let Some(region) = &connection.region {
+                    loader = loader.region(Region::new(region.clone()));
+                }
+                if let Some(url) = &connection.endpoint_url {
+                    loader = loader.endpoint_url(url);
+                }
+                if let Some((id, key)) = &connection.credentials {
+                    let credentials = Credentials::new(id, key.expose(), None, None, "towpath");
+                    loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
+                }
+                loader.load().await
+            })
+            .await
+    }
+
+    /// The region in force; `None` when neither stack nor environment names one.
+    pub async fn region(&self) -> Option<String> {
+        self.config().await.region().map(ToString::to_string)
+    }
+
+    /// Who calls. Asked once.
+    pub async fn caller(&self) -> Result<&Caller, Fault> {
+        self.0
+            .caller
+            .get_or_try_init(|| async {
+                let answer =
+                    self.sts().await.get_caller_identity().send().await.map_err(fault("sts:GetCallerIdentity"))?;
+                let arn = answer.arn().unwrap_or_default().to_owned();
+                Ok(Caller {
+                    account: answer.account().unwrap_or_default().to_owned(),
+                    partition: arn.split(':').nth(1).unwrap_or("aws").to_owned(),
+                    arn,
+                })
+            })
+            .await
+    }
+
+    /// Finds out where the stack lives; [`Cloud::place`] knows it from then on.
+    pub async fn locate(&self, stack: &str) -> Result<Place, Fault> {
+        let region = self.region().await.ok_or_else(|| {
+            Fault::local(FaultClass::Invalid, "config", "no region: set `aws.region` in the stack or AWS_REGION")
+        })?;
+        let caller = self.caller().await?;
+        let place = Place {
+            stack: stack.to_owned(),
+            account: caller.account.clone(),
+            region,
+            partition: caller.partition.clone(),
+        };
+        Ok(self.0.place.get_or_init(|| place).clone())
+    }
+
+    /// Where the stack lives. Before [`Cloud::locate`] the account is the one AWS uses in its
+    /// documentation, which serves offline checks.
+    pub fn place(&self) -> Place {
+        self.0.place.get().cloned().unwrap_or_else(|| Place {
+            stack: "stack".to_owned(),
+            account: "111122223333".to_owned(),
+            region: self.0.connection.region.clone().unwrap_or_else(|| "eu-north-1".to_owned()),
+            partition: "aws".to_owned(),
+        })
+    }
+
+    /// The run's secrets from the environment.
     pub fn secrets(&self) -> &Secrets {
         &self.0.secrets
     }
 
-    client! {
-        /// Database Migration Service.
-        dms, aws_sdk_databasemigration
-    }
-    client! {
-        /// EC2.
-        ec2, aws_sdk_ec2
-    }
-    client! {
-        /// Redshift Data.
-        redshift_data, aws_sdk_redshiftdata
-    }
-    client! {
-        /// Redshift Serverless.
-        redshift_serverless, aws_sdk_redshiftserverless
-    }
-    client! {
-        /// Secrets Manager.
-        secrets_manager, aws_sdk_secretsmanager
-    }
-    client! {
-        /// The index of tags over all services.
-        tagging, aws_sdk_resourcegroupstagging
-    }
-
-    /// The configuration of every client.
-    pub async fn config(&self) -> &SdkConfig {
-        self.0.config.get_or_init(|| load(&self.0.place, &self.0.options)).await
-    }
-
-    /// The material of a secret: from the run's environment, or read from Secrets Manager now.
+    /// The material of a secret, from the run's environment or from Secrets Manager.
     pub async fn secret(&self, source: &SecretSource) -> Result<Secret, Fault> {
         match source {
-            SecretSource::Environment { env } => {
-                self.0.secrets.get(env).cloned().ok_or_else(|| {
-                    Fault::local(FaultClass::Invalid, "secret", format!("the variable `{env}` is not set"))
-                })
-            }
+            SecretSource::Environment { env } => self.0.secrets.get(env).cloned().ok_or_else(|| {
+                Fault::local(FaultClass::Invalid, "environment", format!("the variable `{env}` is not set"))
+            }),
             SecretSource::Stored { secret } => {
-                const OPERATION: &str = "secretsmanager:GetSecretValue";
-                let call = self.secrets_manager().await.get_secret_value().secret_id(secret);
-                let answer = call.send().await.map_err(fault(OPERATION))?;
-                answer.secret_string.map(Secret::new).ok_or_else(|| {
-                    Fault::local(FaultClass::Invalid, OPERATION, format!("the secret `{secret}` holds no text"))
+                let call = self.secretsmanager().await.get_secret_value().secret_id(secret);
+                let answer = call.send().await.map_err(fault("secretsmanager:GetSecretValue"))?;
+                answer.secret_string().map(Secret::new).ok_or_else(|| {
+                    Fault::local(
+                        FaultClass::Invalid,
+                        "secretsmanager:GetSecretValue",
+                        format!("`{secret}` holds no text"),
+                    )
                 })
             }
         }
     }
 
-    /// The default VPC's default subnets, one per availability zone, in the order of the zones.
-    pub async fn default_subnets(&self) -> Result<Vec<String>, Fault> {
-        let filter = aws_sdk_ec2::types::Filter::builder().name("default-for-az").values("true").build();
-        let pages = self.ec2().await.describe_subnets().filters(filter).into_paginator().send();
-        let pages = pages.collect::<Result<Vec<_>, _>>().await.map_err(fault("ec2:DescribeSubnets"))?;
-        let by_zone: BTreeMap<String, String> = pages
-            .into_iter()
-            .flat_map(|page| page.subnets.unwrap_or_default())
-            .filter_map(|subnet| Some((subnet.availability_zone?, subnet.subnet_id?)))
-            .collect();
-        Ok(by_zone.into_values().collect())
+    /// All VPCs of the region, read once.
+    pub async fn vpcs(&self) -> Result<&[Vpc], Fault> {
+        let read = || async {
+            let mut pages = self.ec2().await.describe_vpcs().into_paginator().items().send();
+            let mut found = Vec::new();
+            while let Some(vpc) = pages.next().await {
+                let vpc = vpc.map_err(fault("ec2:DescribeVpcs"))?;
+                found.push(Vpc {
+                    id: vpc.vpc_id().unwrap_or_default().to_owned(),
+                    is_default: vpc.is_default().unwrap_or_default(),
+                    tags: ec2_tags(vpc.tags()),
+                });
+            }
+            Ok(found)
+        };
+        self.0.vpcs.get_or_try_init(read).await.map(Vec::as_slice)
     }
 
-    /// The tags of all objects of a stack that the tag index knows, by ARN. It lags behind.
+    /// All subnets of the region, read once.
+    pub async fn subnets(&self) -> Result<&[Subnet], Fault> {
+        let read = || async {
+            let mut pages = self.ec2().await.describe_subnets().into_paginator().items().send();
+            let mut found = Vec::new();
+            while let Some(subnet) = pages.next().await {
+                let subnet = subnet.map_err(fault("ec2:DescribeSubnets"))?;
+                found.push(Subnet {
+                    id: subnet.subnet_id().unwrap_or_default().to_owned(),
+                    vpc: subnet.vpc_id().unwrap_or_default().to_owned(),
+                    zone: subnet.availability_zone().unwrap_or_default().to_owned(),
+                    is_default: subnet.default_for_az().unwrap_or_default(),
+                    tags: ec2_tags(subnet.tags()),
+                });
+            }
+            Ok(found)
+        };
+        self.0.subnets.get_or_try_init(read).await.map(Vec::as_slice)
+    }
+
+    /// The region's default VPC.
+    pub async fn default_vpc(&self) -> Result<String, Fault> {
+        let vpc = self.vpcs().await?.iter().find(|vpc| vpc.is_default);
+        vpc.map(|vpc| vpc.id.clone()).ok_or_else(|| {
+            Fault::local(
+                FaultClass::Invalid,
+                "ec2:DescribeVpcs",
+                "the region has no default VPC; name one by id, tag or resource",
+            )
+        })
+    }
+
+    /// The default VPC's default subnets, one per zone, by id.
+    pub async fn default_subnets(&self) -> Result<Vec<String>, Fault> {
+        let vpc = self.default_vpc().await?;
+        let subnets = self.subnets().await?.iter();
+        let mut ids: Vec<String> =
+            subnets.filter(|subnet| subnet.vpc == vpc && subnet.is_default).map(|subnet| subnet.id.clone()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// Tags by ARN of everything that carries this stack's tag, from the account-wide index. The
+    /// index may lag behind by seconds: what it lacks must be confirmed by the service itself.
     pub async fn tagged(&self, stack: &str) -> Result<BTreeMap<String, Tags>, Fault> {
+        let mut known = self.0.tagged.lock().await;
+        if let Some(tags) = known.get(stack) {
+            return Ok(tags.clone());
+        }
         let filter = aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(tag::STACK).values(stack).build();
-        let pages = self.tagging().await.get_resources().tag_filters(filter).into_paginator().send();
-        let pages = pages.collect::<Result<Vec<_>, _>>().await.map_err(fault("tagging:GetResources"))?;
-        let found = pages.into_iter().flat_map(|page| page.resource_tag_mapping_list.unwrap_or_default());
-        Ok(found
-            .filter_map(|mapping| {
-                let tags = mapping.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
-                Some((mapping.resource_arn?, tags))
-            })
-            .collect())
+        let mut pages = self.tagging().await.get_resources().tag_filters(filter).into_paginator().items().send();
+        let mut found = BTreeMap::new();
+        while let Some(mapping) = pages.next().await {
+            let mapping = mapping.map_err(fault("tagging:GetResources"))?;
+            let tags = mapping.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
+            found.insert(mapping.resource_arn().unwrap_or_default().to_owned(), tags);
+        }
+        known.insert(stack.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// The kinds of which the stack's tag is on an object: where to look for objects that the
+    /// stack no longer declares.
+    pub async fn owned_kinds(&self, stack: &str) -> Result<Vec<String>, Fault> {
+        let mut kinds: Vec<String> =
+            self.tagged(stack).await?.keys().filter_map(|arn| kind_of(arn)).map(str::to_owned).collect();
+        kinds.sort();
+        kinds.dedup();
+        Ok(kinds)
+    }
+
+    /// Forgets the tag index, after something was made or deleted.
+    pub async fn forget(&self) {
+        self.0.tagged.lock().await.clear();
+    }
+
+    /// How many calls were made so far, by `Service.Operation`.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.0.calls.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-async fn load(place: &Place, options: &Options) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new(place.region.clone()))
-        .retry_config(RetryConfig::disabled())
-        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https());
-    if let Some(endpoint) = &options.endpoint {
-        loader = loader.endpoint_url(endpoint);
+/// The kind of object an ARN names.
+fn kind_of(arn: &str) -> Option<&'static str> {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let (service, rest) = (parts.next()?, parts.nth(2)?);
+    let first = rest.split(['/', ':']).next()?;
+    Some(match (service, first) {
+        ("ec2", "security-group") => "ec2/security_group",
+        ("ec2", "vpc") => "ec2/vpc",
+        ("ec2", "subnet") => "ec2/subnet",
+        ("ec2", "vpc-endpoint") => "ec2/vpc_endpoint",
+        ("s3", _) => "s3/bucket",
+        ("secretsmanager", "secret") => "secretsmanager/secret",
+        ("iam", "role") => "iam/role",
+        ("dms", "subgrp") => "dms/subnet_group",
+        ("dms", "rep") => "dms/replication_instance",
+        ("dms", "endpoint") => "dms/endpoint",
+        ("dms", "task") => "dms/replication_task",
+        ("dms", "data-provider") => "dms/data_provider",
+        ("dms", "instance-profile") => "dms/instance_profile",
+        ("dms", "migration-project") => "dms/migration_project",
+        ("redshift-serverless", "namespace") => "redshift/namespace",
+        ("redshift-serverless", "workgroup") => "redshift/workgroup",
+        _ => return None,
+    })
+}
+
+/// EC2's tags as ours.
+pub(crate) fn ec2_tags(tags: &[aws_sdk_ec2::types::Tag]) -> Tags {
+    tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arns_tell_their_kind() {
+        for (arn, kind) in [
+            ("arn:aws:ec2:eu-north-1:111122223333:security-group/sg-1", "ec2/security_group"),
+            ("arn:aws:s3:::dms-club-staging", "s3/bucket"),
+            ("arn:aws:dms:eu-north-1:111122223333:rep:CLUB", "dms/replication_instance"),
+            ("arn:aws:redshift-serverless:eu-north-1:111122223333:namespace/uuid", "redshift/namespace"),
+        ] {
+            assert_eq!(kind_of(arn), Some(kind));
+        }
+        assert_eq!(kind_of("arn:aws:sqs:eu-north-1:111122223333:queue"), None);
     }
-    if let Some((key, secret)) = &options.credentials {
-        loader = loader.credentials_provider(Credentials::new(key, secret.expose(), None, None, "towpath"));
-    }
-    loader.load().await
 }

@@ -5,6 +5,7 @@
 //! made by [`physical_name`].
 
 use aws_sdk_databasemigration::types::{Filter, Tag};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde::Serialize;
@@ -143,10 +144,12 @@ pub(super) async fn add_tags(cloud: &Cloud, object: &Object, tags: &Tags) -> Res
 }
 
 /// The pages of a list; "there is none" is an empty list (DMS answers filtered reads with a fault).
-pub(super) fn pages<P, E, R>(pages: Result<Vec<P>, SdkError<E, R>>, operation: &'static str) -> Result<Vec<P>, Fault>
+pub(super) fn pages<P, E>(
+    pages: Result<Vec<P>, SdkError<E, HttpResponse>>,
+    operation: &'static str,
+) -> Result<Vec<P>, Fault>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
     match pages.map_err(fault(operation)) {
         Err(fault) if fault.is_not_found() => Ok(Vec::new()),

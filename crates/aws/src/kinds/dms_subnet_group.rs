@@ -89,7 +89,7 @@ impl SubnetGroup {
         Object {
             outputs: Outputs::from([
                 // The service does not answer with the ARN; this is its form.
-                ("arn".to_owned(), json!(dms_common::arn(self.cloud.place(), "subgrp", &identity))),
+                ("arn".to_owned(), json!(dms_common::arn(&self.cloud.place(), "subgrp", &identity))),
                 ("name".to_owned(), json!(identity)),
                 ("vpc".to_owned(), json!(group.vpc_id)),
             ]),

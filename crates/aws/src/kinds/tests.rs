@@ -3,7 +3,7 @@ use towpath_engine::diff;
 use towpath_engine::kind::{Place, Registry};
 use towpath_engine::secret::{Secret, Secrets};
 
-use crate::cloud::{Cloud, Options};
+use crate::cloud::{Cloud, Connection};
 
 fn place() -> Place {
     Place { stack: "club".into(), account: "111122223333".into(), region: "eu-north-1".into(), partition: "aws".into() }
@@ -12,7 +12,7 @@ fn place() -> Place {
 fn kinds() -> Registry {
     let mut secrets = Secrets::default();
     secrets.insert("SOURCE_URL", Secret::new("postgres://ann:s3cr3t-word@db.example.com:6543/club"));
-    super::registry(&Cloud::new(place(), secrets, Options::default()))
+    super::registry(&Cloud::connect(Connection::default(), secrets))
 }
 
 #[test]
