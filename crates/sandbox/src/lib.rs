@@ -178,13 +178,13 @@ impl Sandbox {
         self.cloud.postgres().ensure().await.map(|_| ())
     }
 
-    /// The URL of the database that plays the source, with its password. Starts PostgreSQL.
+    /// The URL of the database that plays the source, with its password, whether it runs or not:
+    /// [`Sandbox::ensure_postgres`] starts it.
     ///
     /// # Errors
-    /// There is no PostgreSQL to be had, or it does not start.
-    pub async fn source_url(&self) -> Result<Secret, PostgresError> {
-        let server = self.cloud.postgres().ensure().await?;
-        Ok(server.url(postgres::SOURCE_DATABASE))
+    /// The directory cannot be written.
+    pub fn source_url(&self) -> Result<Secret, PostgresError> {
+        Ok(self.cloud.postgres().reserve()?.url(postgres::SOURCE_DATABASE))
     }
 
     /// Stops listening, waits for the answers under way, and stops PostgreSQL if nobody else uses it.

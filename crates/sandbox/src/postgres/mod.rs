@@ -173,6 +173,22 @@ impl Postgres {
         Ok(server)
     }
 
+    /// Where the server is or will be, without starting it: port and password are chosen once and
+    /// kept. Another port is taken only if something else listens there when the server starts.
+    pub(crate) fn reserve(&self) -> Result<Server, PostgresError> {
+        let failed = |source| PostgresError::File { path: self.folder.clone(), source };
+        crate::make_private(&self.folder).map_err(failed)?;
+        let gate = open_lock(&self.folder, "start.lock")?;
+        gate.lock_exclusive().map_err(failed)?;
+        if let Some((port, password, _)) = known(&self.folder, &self.vault).filter(|(port, ..)| *port != 0) {
+            return Ok(Server { port, password });
+        }
+        let (password, sealed) = new_password(&self.vault);
+        let port = free_port()?;
+        record(&self.folder, port, &sealed)?;
+        Ok(Server { port, password })
+    }
+
     /// Starts the supervisor; one that finds another at work ends at once.
     fn watch(&self, running: &Running) -> Result<(), PostgresError> {
         let Some((program, arguments)) = self.supervisor.as_deref().and_then(<[_]>::split_first) else { return Ok(()) };
@@ -295,21 +311,15 @@ impl Cluster {
         let data = folder.join("data");
         let made_by = fs::read_to_string(data.join("PG_VERSION")).ok().and_then(|text| text.trim().parse().ok());
         let installation = find::find(made_by)?;
-        let record = made_by.and_then(|_| fs::read(own.join("server.json")).ok());
-        let record: Option<Record> = record.and_then(|text| serde_json::from_slice(&text).ok());
-        let known =
-            record.and_then(|record| Some((record.port, vault.unseal(&record.password).ok()?, record.password)));
-        let (port, password, sealed) = match known {
-            Some(known) => known,
-            None => {
-                let password =
-                    Secret::new(random_text(32, b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"));
-                let sealed = vault.seal(password.expose());
-                (0, password, sealed)
-            }
-        };
+        let found = known(own, vault);
+        // Data whose password is lost is of no use to anybody.
+        let is_new = made_by.is_none() || found.is_none();
+        let (port, password, sealed) = found.unwrap_or_else(|| {
+            let (password, sealed) = new_password(vault);
+            (0, password, sealed)
+        });
         let cluster = Self { own: own.to_owned(), data, launcher, installation, port, password, sealed };
-        if cluster.port == 0 {
+        if is_new {
             cluster.initialise()?;
         }
         Ok(cluster)
@@ -336,7 +346,7 @@ impl Cluster {
         fs::remove_file(&words).map_err(failed)?;
         made?;
         fs::rename(&aside, &self.data).map_err(|source| PostgresError::File { path: self.data.clone(), source })?;
-        self.record(0)
+        record(&self.own, self.port, &self.sealed)
     }
 
     fn run_initdb(&self, data: &Path, words: &Path, locale: &str) -> Result<(), PostgresError> {
@@ -344,16 +354,6 @@ impl Cluster {
         command.arg("-D").arg(data).args(["-U", Server::USER, "-A", "scram-sha-256", "--no-sync", "-E", "UTF8"]);
         command.arg(format!("--locale={locale}")).arg(format!("--pwfile={}", words.display()));
         finish("initdb", command)
-    }
-
-    fn record(&self, port: u16) -> Result<(), PostgresError> {
-        let path = self.own.join("server.json");
-        let failed = |source| PostgresError::File { path: path.clone(), source };
-        let text = serde_json::to_vec(&Record { port, password: self.sealed.clone() })
-            .map_err(|error| failed(io::Error::other(error)))?;
-        let aside = path.with_extension("new");
-        let mut file = private_options().write(true).create(true).truncate(true).open(&aside).map_err(failed)?;
-        file.write_all(&text).and_then(|()| fs::rename(&aside, &path)).map_err(failed)
     }
 
     /// The server that runs on the data, started when there is none.
@@ -365,7 +365,7 @@ impl Cluster {
         let deadline = Instant::now() + START_LIMIT;
         let mut port = if self.port != 0 && is_free(self.port) { self.port } else { free_port()? };
         loop {
-            self.record(port)?;
+            record(&self.own, port, &self.sealed)?;
             let mut child = self.spawn(port)?;
             if self.wait(&mut child, port, deadline)? {
                 return Ok((server(port), Some(child)));
@@ -437,6 +437,28 @@ impl Cluster {
     fn last_words(&self) -> String {
         last_lines(&fs::read_to_string(self.log()).unwrap_or_default())
     }
+}
+
+/// Port and password kept in a sandbox's `postgres` folder, if they can be read.
+fn known(own: &Path, vault: &Vault) -> Option<(u16, Secret, Sealed)> {
+    let record: Record = serde_json::from_slice(&fs::read(own.join("server.json")).ok()?).ok()?;
+    Some((record.port, vault.unseal(&record.password).ok()?, record.password))
+}
+
+fn new_password(vault: &Vault) -> (Secret, Sealed) {
+    let password = Secret::new(random_text(32, b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"));
+    let sealed = vault.seal(password.expose());
+    (password, sealed)
+}
+
+fn record(own: &Path, port: u16, password: &Sealed) -> Result<(), PostgresError> {
+    let path = own.join("server.json");
+    let failed = |source| PostgresError::File { path: path.clone(), source };
+    let text = serde_json::to_vec(&Record { port, password: password.clone() })
+        .map_err(|error| failed(io::Error::other(error)))?;
+    let aside = path.with_extension("new");
+    let mut file = private_options().write(true).create(true).truncate(true).open(&aside).map_err(failed)?;
+    file.write_all(&text).and_then(|()| fs::rename(&aside, &path)).map_err(failed)
 }
 
 /// Stops the server of a sandbox's `postgres` folder, if one runs.
