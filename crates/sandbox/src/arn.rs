@@ -6,14 +6,14 @@ use rand::Rng;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The twelve digits of the account.
-    pub account: String,
+    pub(crate) account: String,
     /// The region, for example `eu-north-1`.
-    pub region: String,
+    pub(crate) region: String,
 }
 
 impl Place {
     /// `aws`, `aws-cn` or `aws-us-gov`, by the region.
-    pub fn partition(&self) -> &'static str {
+    pub(crate) fn partition(&self) -> &'static str {
         match self.region.split('-').next() {
             Some("cn") => "aws-cn",
             Some("us") if self.region.starts_with("us-gov-") => "aws-us-gov",
@@ -22,28 +22,28 @@ impl Place {
     }
 
     /// The ARN of `resource` (`rep:ABC`, `security-group/sg-1`) in a regional service.
-    pub fn arn(&self, service: &str, resource: &str) -> String {
+    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:{}:{service}:{}:{}:{resource}", self.partition(), self.region, self.account)
     }
 
     /// The ARN of `resource` (`role/name`) in a service without regions.
-    pub fn global_arn(&self, service: &str, resource: &str) -> String {
+    pub(crate) fn global_arn(&self, service: &str, resource: &str) -> String {
         format!("arn:{}:{service}::{}:{resource}", self.partition(), self.account)
     }
 }
 
 /// `prefix-` and 17 hexadecimal digits: an id of EC2.
-pub fn ec2_id(prefix: &str) -> String {
+pub(crate) fn ec2_id(prefix: &str) -> String {
     format!("{prefix}-0{}", random_text(16, b"0123456789abcdef"))
 }
 
 /// `prefix` and 17 capital letters and digits: a unique id of IAM.
-pub fn iam_id(prefix: &str) -> String {
+pub(crate) fn iam_id(prefix: &str) -> String {
     format!("{prefix}{}", random_text(17, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"))
 }
 
 /// `length` random characters out of `alphabet`.
-pub fn random_text(length: usize, alphabet: &[u8]) -> String {
+pub(crate) fn random_text(length: usize, alphabet: &[u8]) -> String {
     let mut random = rand::rng();
     (0..length).map(|_| char::from(alphabet[random.random_range(0..alphabet.len())])).collect()
 }

@@ -34,11 +34,6 @@ impl Objects {
         fs::read(self.folder.join(id))
     }
 
-    /// Where the body with this id lies, for readers that stream.
-    pub(crate) fn path(&self, id: &str) -> PathBuf {
-        self.folder.join(id)
-    }
-
     /// Removes a body; one that is gone already is fine.
     pub(crate) fn remove(&self, id: &str) -> io::Result<()> {
         match fs::remove_file(self.folder.join(id)) {

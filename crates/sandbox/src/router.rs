@@ -120,7 +120,7 @@ fn identify(
         }
         Protocol::Rest => {
             let operation = rest::operation(request).map_err(|error| (service, error))?;
-            Ok((service, operation.to_owned(), Value::Null))
+            Ok((service, operation, Value::Null))
         }
     }
 }

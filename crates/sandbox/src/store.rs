@@ -41,27 +41,27 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// Where the state stands.
-        found: Place,
+        found: Box<Place>,
         /// Where it was to stand.
-        wanted: Place,
+        wanted: Box<Place>,
     },
 }
 
 /// A world that remembers whether it was changed.
 #[derive(Debug)]
-pub struct Tracked {
+pub(crate) struct Tracked {
     world: World,
     changed: bool,
 }
 
 impl Tracked {
     /// A world that counts as unchanged.
-    pub fn new(world: World) -> Self {
+    pub(crate) fn new(world: World) -> Self {
         Self { world, changed: false }
     }
 
     /// Whether the world was borrowed mutably.
-    pub fn is_changed(&self) -> bool {
+    pub(crate) fn is_changed(&self) -> bool {
         self.changed
     }
 }
@@ -83,7 +83,7 @@ impl DerefMut for Tracked {
 
 /// Whether what a use of the world did is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Changes are written.
     Keep,
     /// Changes are thrown away.
@@ -92,7 +92,7 @@ pub enum Verdict {
 
 /// The world of one directory.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     path: PathBuf,
     place: Place,
     state: Mutex<State>,
@@ -112,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be written, or the state in it is broken or of another place.
-    pub fn open(directory: &Path, place: Place, keep_previous: bool) -> Result<Self, StoreError> {
+    pub(crate) fn open(directory: &Path, place: Place, keep_previous: bool) -> Result<Self, StoreError> {
         let path = directory.join("world.json");
         let lock_path = directory.join("world.lock");
         let lock = private_options()
@@ -132,7 +132,7 @@ impl Store {
     ///
     /// # Errors
     /// The state cannot be read, or its changes cannot be written.
-    pub fn with<R>(&self, use_world: impl FnOnce(&mut Tracked) -> (Verdict, R)) -> Result<R, StoreError> {
+    pub(crate) fn with<R>(&self, use_world: impl FnOnce(&mut Tracked) -> (Verdict, R)) -> Result<R, StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.lock.lock_exclusive().map_err(|source| self.file_error(source))?;
         let result = self.locked(&mut state, use_world);
@@ -144,7 +144,7 @@ impl Store {
     ///
     /// # Errors
     /// The state cannot be read.
-    pub fn with_previous<R>(&self, use_world: impl FnOnce(&mut Tracked) -> R) -> Result<R, StoreError> {
+    pub(crate) fn with_previous<R>(&self, use_world: impl FnOnce(&mut Tracked) -> R) -> Result<R, StoreError> {
         let before = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.previous.clone()
@@ -192,7 +192,8 @@ impl Store {
             serde_json::from_slice(&text).map_err(|source| StoreError::Broken { path: self.path.clone(), source })?;
         let found = Place { account: world.account.clone(), region: world.region.clone() };
         if found != self.place {
-            return Err(StoreError::OtherPlace { path: self.path.clone(), found, wanted: self.place.clone() });
+            let (found, wanted) = (Box::new(found), Box::new(self.place.clone()));
+            return Err(StoreError::OtherPlace { path: self.path.clone(), found, wanted });
         }
         Ok((world, false))
     }

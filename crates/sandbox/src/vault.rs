@@ -45,18 +45,18 @@ impl fmt::Debug for Secret {
 /// Secret text as it lies in the state file: base64 of nonce and sealed text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Sealed(String);
+pub(crate) struct Sealed(String);
 
 /// A sealed text that does not belong to this vault's key, or was damaged.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "a secret in the sandbox's state cannot be read with its key file; remove the sandbox's directory to begin anew"
 )]
-pub struct Unreadable;
+pub(crate) struct Unreadable;
 
 /// Seals and opens secret text with the key of one sandbox directory.
 #[derive(Clone)]
-pub struct Vault {
+pub(crate) struct Vault {
     cipher: ChaCha20Poly1305,
 }
 
@@ -65,7 +65,7 @@ impl Vault {
     ///
     /// # Errors
     /// The file cannot be read or written, or does not hold a key.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let key = match fs::read(path) {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make_key(path)?,
@@ -85,7 +85,7 @@ impl Vault {
     }
 
     /// Seals `text`.
-    pub fn seal(&self, text: &str) -> Sealed {
+    pub(crate) fn seal(&self, text: &str) -> Sealed {
         let nonce = ChaCha20Poly1305::generate_nonce(&mut OsRng);
         let sealed =
             self.cipher.encrypt(&nonce, text.as_bytes()).expect("texts are far shorter than the cipher's limit");
@@ -98,7 +98,7 @@ impl Vault {
     ///
     /// # Errors
     /// The text was sealed with another key, or is damaged.
-    pub fn unseal(&self, sealed: &Sealed) -> Result<Secret, Unreadable> {
+    pub(crate) fn unseal(&self, sealed: &Sealed) -> Result<Secret, Unreadable> {
         let bytes = STANDARD.decode(&sealed.0).map_err(|_| Unreadable)?;
         let (nonce, text) = bytes.split_at_checked(NONCE_LENGTH).ok_or(Unreadable)?;
         let text = self.cipher.decrypt(Nonce::from_slice(nonce), text).map_err(|_| Unreadable)?;

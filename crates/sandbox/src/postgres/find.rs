@@ -39,7 +39,7 @@ impl Installation {
 /// The installation to use: the first of PATH, of `pg_config`, then the newest of the usual folders.
 /// With `wanted`, only that major version will do, because data of another cannot be read.
 pub(crate) fn find(wanted: Option<u32>) -> Result<Installation, PostgresError> {
-    let installed: Vec<Installation> = candidates().into_iter().filter_map(inspect).collect();
+    let installed: Vec<Installation> = candidates().iter().filter_map(|folder| inspect(folder)).collect();
     let fits = |one: &&Installation| wanted.map_or(one.major >= OLDEST, |major| one.major == major);
     match (installed.iter().find(fits), wanted, installed.iter().map(|one| one.major).max()) {
         (Some(one), _, _) => Ok(one.clone()),
@@ -77,7 +77,7 @@ fn matching(pattern: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, folder)| folder).collect()
 }
 
-fn inspect(folder: PathBuf) -> Option<Installation> {
+fn inspect(folder: &Path) -> Option<Installation> {
     // A link in PATH may stand alone; its target has the other programs beside it.
     let server = folder.join("postgres").canonicalize().ok()?;
     let folder = server.parent()?.to_owned();

@@ -30,7 +30,7 @@ use crate::vault::{Sealed, Secret, Vault};
 pub const SOURCE_DATABASE: &str = "source";
 
 /// How long a server may take to begin to answer: recovery after a kill replays its log first.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// Between two looks at a server that starts.
 const PAUSE: Duration = Duration::from_millis(25);

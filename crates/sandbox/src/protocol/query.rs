@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::xml::{Lists, write_members};
+use super::xml::{Lists, push, write_members};
 use super::{Request, Response, request_id};
 use crate::call::ApiError;
 
@@ -57,17 +57,17 @@ pub(crate) fn success(dialect: Dialect, namespace: &str, operation: &str, output
     let id = request_id();
     match dialect {
         Dialect::Query => {
-            body.push_str(&format!("<{operation}Result>"));
+            push(&mut body, format_args!("<{operation}Result>"));
             write_members(&mut body, output, Lists::Wrapped("member"));
-            body.push_str(&format!("</{operation}Result>"));
-            body.push_str(&format!("<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata>"));
+            push(&mut body, format_args!("</{operation}Result>"));
+            push(&mut body, format_args!("<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata>"));
         }
         Dialect::Ec2 => {
-            body.push_str(&format!("<requestId>{id}</requestId>"));
+            push(&mut body, format_args!("<requestId>{id}</requestId>"));
             write_members(&mut body, output, Lists::Wrapped("item"));
         }
     }
-    body.push_str(&format!("</{operation}Response>"));
+    push(&mut body, format_args!("</{operation}Response>"));
     Response::new(200, CONTENT_TYPE, body)
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn failure(dialect: Dialect, namespace: &str, error: &ApiError) -> Re
 #[derive(Debug, Default)]
 struct Node {
     text: Option<String>,
-    children: BTreeMap<String, Node>,
+    children: BTreeMap<String, Self>,
 }
 
 impl Node {

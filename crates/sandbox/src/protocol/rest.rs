@@ -8,7 +8,7 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::xml::{Lists, write_members};
+use super::xml::{Lists, push, write_members};
 use super::{Request, Response, query, request_id};
 use crate::call::ApiError;
 
@@ -158,7 +158,7 @@ fn bucket_operation(target: &Target<'_>, verb: &str) -> String {
 pub(crate) fn document(root: &str, output: &Value) -> Response {
     let mut body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"{NAMESPACE}\">");
     write_members(&mut body, output, Lists::Flat);
-    body.push_str(&format!("</{root}>"));
+    push(&mut body, format_args!("</{root}>"));
     with_id(Response::new(200, "application/xml", body))
 }
 

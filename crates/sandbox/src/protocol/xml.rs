@@ -26,14 +26,19 @@ pub(crate) fn write_members(out: &mut String, value: &Value, lists: Lists) {
     }
 }
 
+/// Appends formatted text; writing to a string cannot fail.
+pub(crate) fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    std::fmt::Write::write_fmt(out, text).expect("a string takes any text");
+}
+
 fn write_element(out: &mut String, name: &str, value: &Value, lists: Lists) {
     match (value, lists) {
         (Value::Null, _) => {}
         (Value::Array(items), Lists::Flat) => items.iter().for_each(|item| write_element(out, name, item, lists)),
         _ => {
-            out.push_str(&format!("<{name}>"));
+            push(out, format_args!("<{name}>"));
             write_content(out, value, lists);
-            out.push_str(&format!("</{name}>"));
+            push(out, format_args!("</{name}>"));
         }
     }
 }
@@ -45,7 +50,9 @@ fn write_content(out: &mut String, value: &Value, lists: Lists) {
         (Value::String(text), _) => out.push_str(&escape(text.as_str())),
         (Value::Object(_), _) => write_members(out, value, lists),
         (Value::Array(items), Lists::Wrapped(inner)) => {
-            items.iter().for_each(|item| write_element(out, inner, item, lists));
+            for item in items {
+                write_element(out, inner, item, lists);
+            }
         }
         (Value::Array(items), Lists::Flat) => items.iter().for_each(|item| write_content(out, item, lists)),
     }
@@ -55,7 +62,7 @@ fn write_content(out: &mut String, value: &Value, lists: Lists) {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Element {
     text: String,
-    children: BTreeMap<String, Vec<Element>>,
+    children: BTreeMap<String, Vec<Self>>,
 }
 
 impl Element {

@@ -219,9 +219,7 @@ fn tag_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
 fn untag_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let keys = call.input.texts("TagKeys")?;
     let role = find_mut(call)?;
-    keys.iter().for_each(|key| {
-        role.tags.remove(*key);
-    });
+    role.tags.retain(|key, _| !keys.contains(&key.as_str()));
     Ok(json!({}))
 }
 

@@ -45,7 +45,7 @@ const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 /// The longest value, in bytes.
 const VALUE_LIMIT: usize = 65_536;
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 /// Deleting without recovery is asynchronous.
 const FORCED_DELETION: Duration = Duration::from_secs(5);
 
@@ -209,7 +209,6 @@ fn list_secrets(call: &mut Call<'_>) -> Result<Value, ApiError> {
 /// Whether a secret fits a filter of ListSecrets: values are prefixes, and `!` turns one round.
 fn fits(secret: &StoredSecret, key: &str, values: &[&str]) -> bool {
     let own: Vec<&str> = match key {
-        "name" => vec![&secret.name],
         "description" => secret.description.iter().map(String::as_str).collect(),
         "tag-key" => secret.tags.keys().map(String::as_str).collect(),
         "tag-value" => secret.tags.values().map(String::as_str).collect(),
@@ -313,7 +312,7 @@ fn delete_resource_policy(call: &mut Call<'_>) -> Result<Value, ApiError> {
 
 impl StoredSecret {
     /// Makes a version the current one; the one that was becomes the previous.
-    pub fn add(&mut self, id: &str, version: SecretVersion, now: Timestamp) {
+    pub(crate) fn add(&mut self, id: &str, version: SecretVersion, now: Timestamp) {
         self.versions.insert(id.to_owned(), version);
         let before = self.staged(CURRENT).map(|(id, _)| id.clone());
         if let Some(before) = before {

@@ -25,7 +25,8 @@ fn get_resources(call: &mut Call<'_>) -> Result<Value, ApiError> {
     }
     let kinds = input.texts("ResourceTypeFilters")?;
     let arns = input.texts("ResourceARNList")?;
-    if !arns.is_empty() && !(filters.is_empty() && kinds.is_empty()) {
+    let filtered = !filters.is_empty() || !kinds.is_empty();
+    if filtered && !arns.is_empty() {
         return Err(input.invalid("ResourceARNList cannot be combined with filters."));
     }
     let items = call

@@ -16,39 +16,39 @@ use crate::vault::Sealed;
 /// What DMS holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Dms {
+pub(crate) struct Dms {
     /// Replication subnet groups.
-    pub subnet_groups: IndexMap<String, SubnetGroup>,
+    pub(crate) subnet_groups: IndexMap<String, SubnetGroup>,
     /// Replication instances.
-    pub instances: IndexMap<String, Instance>,
+    pub(crate) instances: IndexMap<String, Instance>,
     /// Endpoints.
-    pub endpoints: IndexMap<String, Endpoint>,
+    pub(crate) endpoints: IndexMap<String, Endpoint>,
     /// Replication tasks.
-    pub tasks: IndexMap<String, Task>,
+    pub(crate) tasks: IndexMap<String, Task>,
     /// Connection tests.
-    pub connections: Vec<Connection>,
+    pub(crate) connections: Vec<Connection>,
     /// Data providers.
-    pub data_providers: IndexMap<String, Simple>,
+    pub(crate) data_providers: IndexMap<String, Simple>,
     /// Instance profiles.
-    pub instance_profiles: IndexMap<String, Simple>,
+    pub(crate) instance_profiles: IndexMap<String, Simple>,
     /// Migration projects.
-    pub migration_projects: IndexMap<String, Simple>,
+    pub(crate) migration_projects: IndexMap<String, Simple>,
     /// Tags by ARN.
-    pub tags: IndexMap<String, Tags>,
+    pub(crate) tags: IndexMap<String, Tags>,
     /// Events, oldest first.
-    pub events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
 }
 
 impl Dms {
     /// Every object that bears tags, by ARN.
-    pub fn tagged(&self) -> Vec<(String, Tags)> {
+    pub(crate) fn tagged(&self) -> Vec<(String, Tags)> {
         self.tags.iter().map(|(arn, tags)| (arn.clone(), tags.clone())).collect()
     }
 }
 
 /// A state, and the ones that follow by themselves at given moments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lifecycle {
+pub(crate) struct Lifecycle {
     state: String,
     #[serde(default)]
     next: Vec<(Timestamp, String)>,
@@ -59,107 +59,107 @@ const GONE: &str = "";
 
 impl Lifecycle {
     /// A state that stays.
-    pub fn steady(state: &str) -> Self {
+    pub(crate) fn steady(state: &str) -> Self {
         Self { state: state.to_owned(), next: Vec::new() }
     }
 
     /// This state until a moment, then another.
     #[must_use]
-    pub fn then(mut self, at: Timestamp, state: &str) -> Self {
+    pub(crate) fn then(mut self, at: Timestamp, state: &str) -> Self {
         self.next.push((at, state.to_owned()));
         self
     }
 
     /// This state until a moment, then the object is gone.
     #[must_use]
-    pub fn then_gone(self, at: Timestamp) -> Self {
+    pub(crate) fn then_gone(self, at: Timestamp) -> Self {
         self.then(at, GONE)
     }
 
     /// The state at `now`.
-    pub fn at(&self, now: Timestamp) -> &str {
+    pub(crate) fn at(&self, now: Timestamp) -> &str {
         self.next.iter().rev().find(|(at, _)| *at <= now).map_or(&self.state, |(_, state)| state)
     }
 
     /// Whether the object is gone at `now`.
-    pub fn is_gone(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_gone(&self, now: Timestamp) -> bool {
         self.at(now) == GONE
     }
 
     /// The moment of the last change that is planned.
-    pub fn settles_at(&self) -> Option<Timestamp> {
+    pub(crate) fn settles_at(&self) -> Option<Timestamp> {
         self.next.last().map(|(at, _)| *at)
     }
 }
 
 /// A replication subnet group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SubnetGroup {
+pub(crate) struct SubnetGroup {
     /// Its identifier.
-    pub identifier: String,
+    pub(crate) identifier: String,
     /// Its arn.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Its description.
-    pub description: String,
+    pub(crate) description: String,
     /// Its vpc.
-    pub vpc: String,
+    pub(crate) vpc: String,
     /// Its subnets.
-    pub subnets: Vec<String>,
+    pub(crate) subnets: Vec<String>,
 }
 
 /// A replication instance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Instance {
+pub(crate) struct Instance {
     /// Its identifier.
-    pub identifier: String,
+    pub(crate) identifier: String,
     /// Its arn.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Its subnet group.
-    pub subnet_group: String,
+    pub(crate) subnet_group: String,
     /// Its security groups.
-    pub security_groups: Vec<String>,
+    pub(crate) security_groups: Vec<String>,
     /// Its lifecycle.
-    pub lifecycle: Lifecycle,
+    pub(crate) lifecycle: Lifecycle,
     /// Changes that wait for the maintenance window.
-    pub pending: Map<String, Value>,
+    pub(crate) pending: Map<String, Value>,
     /// Its body.
-    pub body: Map<String, Value>,
+    pub(crate) body: Map<String, Value>,
     /// The network interface it keeps in its subnet.
-    pub interface: Option<String>,
+    pub(crate) interface: Option<String>,
 }
 
 /// An endpoint; `password` is never shown.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// Its identifier.
-    pub identifier: String,
+    pub(crate) identifier: String,
     /// Its arn.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Its is source.
-    pub is_source: bool,
+    pub(crate) is_source: bool,
     /// Its engine.
-    pub engine: String,
+    pub(crate) engine: String,
     /// Its password.
-    pub password: Option<Sealed>,
+    pub(crate) password: Option<Sealed>,
     /// Its lifecycle.
-    pub lifecycle: Lifecycle,
+    pub(crate) lifecycle: Lifecycle,
     /// Its body.
-    pub body: Map<String, Value>,
+    pub(crate) body: Map<String, Value>,
     /// Its settings.
-    pub settings: Map<String, Value>,
+    pub(crate) settings: Map<String, Value>,
 }
 
 /// The last test of an endpoint from an instance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// Its instance arn.
-    pub instance_arn: String,
+    pub(crate) instance_arn: String,
     /// Its endpoint arn.
-    pub endpoint_arn: String,
+    pub(crate) endpoint_arn: String,
     /// Its outcome.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Which test this is, so that a late result of an older one is dropped.
-    pub number: u64,
+    pub(crate) number: u64,
 }
 
 /// After this time a test without a result belongs to a process that died.
@@ -167,7 +167,7 @@ const ABANDONED: Duration = Duration::from_secs(90);
 
 /// How far a connection test is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Waiting for its result; a result that does not come by the moment counts as failed.
     Testing { since: Timestamp },
     /// The result is known but shown from a moment on.
@@ -176,7 +176,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Status and failure text at `now`.
-    pub fn at(&self, now: Timestamp) -> (&'static str, Option<&str>) {
+    pub(crate) fn at(&self, now: Timestamp) -> (&'static str, Option<&str>) {
         match self {
             Self::Done { shown_at, failure } if *shown_at <= now => {
                 (if failure.is_some() { "failed" } else { "successful" }, failure.as_deref())
@@ -191,77 +191,77 @@ impl Outcome {
 
 /// A replication task.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Task {
+pub(crate) struct Task {
     /// Its identifier.
-    pub identifier: String,
+    pub(crate) identifier: String,
     /// Its arn.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Its source arn.
-    pub source_arn: String,
+    pub(crate) source_arn: String,
     /// Its target arn.
-    pub target_arn: String,
+    pub(crate) target_arn: String,
     /// Its instance arn.
-    pub instance_arn: String,
+    pub(crate) instance_arn: String,
     /// Its migration type.
-    pub migration_type: String,
+    pub(crate) migration_type: String,
     /// Its mappings.
-    pub mappings: String,
+    pub(crate) mappings: String,
     /// The declared settings; defaults are filled in when read.
-    pub settings: Value,
+    pub(crate) settings: Value,
     /// Its task data.
-    pub task_data: Option<String>,
+    pub(crate) task_data: Option<String>,
     /// Its created.
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
     /// Its lifecycle.
-    pub lifecycle: Lifecycle,
+    pub(crate) lifecycle: Lifecycle,
     /// Its failure.
-    pub failure: Option<String>,
+    pub(crate) failure: Option<String>,
     /// Its stop reason.
-    pub stop_reason: Option<String>,
+    pub(crate) stop_reason: Option<String>,
     /// Its fresh start.
-    pub fresh_start: Option<Timestamp>,
+    pub(crate) fresh_start: Option<Timestamp>,
     /// Its started.
-    pub started: Option<Timestamp>,
+    pub(crate) started: Option<Timestamp>,
     /// Its stopped.
-    pub stopped: Option<Timestamp>,
+    pub(crate) stopped: Option<Timestamp>,
     /// Its load started.
-    pub load_started: Option<Timestamp>,
+    pub(crate) load_started: Option<Timestamp>,
     /// Its load finished.
-    pub load_finished: Option<Timestamp>,
+    pub(crate) load_finished: Option<Timestamp>,
     /// Counts the starts; the directory of a run's progress is named by it.
-    pub run: u64,
+    pub(crate) run: u64,
     /// How the run at hand was started.
-    pub start_type: String,
+    pub(crate) start_type: String,
     /// The tables of the run at hand, or of the last one.
-    pub tables: Vec<TableProgress>,
+    pub(crate) tables: Vec<TableProgress>,
     /// Who copies rows for the task, and when it last said so.
-    pub owner: Option<(String, Timestamp)>,
+    pub(crate) owner: Option<(String, Timestamp)>,
 }
 
 /// An object without a life of its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Simple {
+pub(crate) struct Simple {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its arn.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Its body.
-    pub body: Map<String, Value>,
+    pub(crate) body: Map<String, Value>,
 }
 
 /// Something that happened, as `DescribeEvents` tells it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Event {
+pub(crate) struct Event {
     /// Its source.
-    pub source: String,
+    pub(crate) source: String,
     /// Its source type.
-    pub source_type: String,
+    pub(crate) source_type: String,
     /// Its message.
-    pub message: String,
+    pub(crate) message: String,
     /// Its category.
-    pub category: String,
+    pub(crate) category: String,
     /// Its at.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 #[cfg(test)]

@@ -10,77 +10,77 @@ use crate::clock::Timestamp;
 
 /// What EC2 holds, everything by id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Ec2 {
+pub(crate) struct Ec2 {
     /// VPCs.
-    pub vpcs: BTreeMap<String, Vpc>,
+    pub(crate) vpcs: BTreeMap<String, Vpc>,
     /// Subnets.
-    pub subnets: BTreeMap<String, Subnet>,
+    pub(crate) subnets: BTreeMap<String, Subnet>,
     /// Security groups.
-    pub security_groups: BTreeMap<String, SecurityGroup>,
+    pub(crate) security_groups: BTreeMap<String, SecurityGroup>,
     /// Rules of all security groups.
-    pub rules: BTreeMap<String, Rule>,
+    pub(crate) rules: BTreeMap<String, Rule>,
     /// Network interfaces; services add theirs.
-    pub network_interfaces: BTreeMap<String, NetworkInterface>,
+    pub(crate) network_interfaces: BTreeMap<String, NetworkInterface>,
     /// Route tables: the main one of each VPC.
-    pub route_tables: BTreeMap<String, RouteTable>,
+    pub(crate) route_tables: BTreeMap<String, RouteTable>,
     /// VPC endpoints.
-    pub vpc_endpoints: BTreeMap<String, VpcEndpoint>,
+    pub(crate) vpc_endpoints: BTreeMap<String, VpcEndpoint>,
 }
 
 /// A VPC.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Vpc {
+pub(crate) struct Vpc {
     /// `vpc-…`
-    pub id: String,
+    pub(crate) id: String,
     /// Its IPv4 block.
-    pub cidr: String,
+    pub(crate) cidr: String,
     /// Whether it is the region's default VPC.
-    pub is_default: bool,
+    pub(crate) is_default: bool,
     /// `EnableDnsHostnames`.
-    pub dns_hostnames: bool,
+    pub(crate) dns_hostnames: bool,
     /// `EnableDnsSupport`.
-    pub dns_support: bool,
+    pub(crate) dns_support: bool,
     /// Tags.
-    pub tags: Tags,
+    pub(crate) tags: Tags,
 }
 
 /// A subnet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Subnet {
+pub(crate) struct Subnet {
     /// `subnet-…`
-    pub id: String,
+    pub(crate) id: String,
     /// Its VPC.
-    pub vpc_id: String,
+    pub(crate) vpc_id: String,
     /// Its IPv4 block.
-    pub cidr: String,
+    pub(crate) cidr: String,
     /// The name of its availability zone, for example `eu-north-1a`.
-    pub zone: String,
+    pub(crate) zone: String,
     /// Whether it is the default subnet of its zone.
-    pub default_for_zone: bool,
+    pub(crate) default_for_zone: bool,
     /// `MapPublicIpOnLaunch`.
-    pub public_addresses: bool,
+    pub(crate) public_addresses: bool,
     /// Tags.
-    pub tags: Tags,
+    pub(crate) tags: Tags,
 }
 
 /// A security group; its rules are in [`Ec2::rules`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SecurityGroup {
+pub(crate) struct SecurityGroup {
     /// `sg-…`
-    pub id: String,
+    pub(crate) id: String,
     /// Its VPC.
-    pub vpc_id: String,
+    pub(crate) vpc_id: String,
     /// Its name, unique in the VPC without regard to case.
-    pub name: String,
+    pub(crate) name: String,
     /// Its description.
-    pub description: String,
+    pub(crate) description: String,
     /// Tags.
-    pub tags: Tags,
+    pub(crate) tags: Tags,
 }
 
 /// Which way a rule lets traffic through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Direction {
+pub(crate) enum Direction {
     /// Into the group.
     Ingress,
     /// Out of the group.
@@ -89,30 +89,30 @@ pub enum Direction {
 
 /// One rule of a security group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// `sgr-…`
-    pub id: String,
+    pub(crate) id: String,
     /// Its group.
-    pub group_id: String,
+    pub(crate) group_id: String,
     /// Its direction.
-    pub direction: Direction,
+    pub(crate) direction: Direction,
     /// `tcp`, `udp`, `icmp`, `icmpv6`, a number, or `-1` for all.
-    pub protocol: String,
+    pub(crate) protocol: String,
     /// First port, or ICMP type; -1 for all.
-    pub from_port: i64,
+    pub(crate) from_port: i64,
     /// Last port, or ICMP code; -1 for all.
-    pub to_port: i64,
+    pub(crate) to_port: i64,
     /// The other side.
-    pub peer: Peer,
+    pub(crate) peer: Peer,
     /// Its description.
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// Tags.
-    pub tags: Tags,
+    pub(crate) tags: Tags,
 }
 
 /// The other side of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Peer {
+pub(crate) enum Peer {
     /// An IPv4 block.
     Ipv4(String),
     /// An IPv6 block.
@@ -125,78 +125,78 @@ pub enum Peer {
 
 /// A network interface.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct NetworkInterface {
+pub(crate) struct NetworkInterface {
     /// `eni-…`
-    pub id: String,
+    pub(crate) id: String,
     /// Its subnet.
-    pub subnet_id: String,
+    pub(crate) subnet_id: String,
     /// Its VPC.
-    pub vpc_id: String,
+    pub(crate) vpc_id: String,
     /// What it is for; DMS writes `DMSNetworkInterface`.
-    pub description: String,
+    pub(crate) description: String,
     /// Its security groups.
-    pub groups: Vec<String>,
+    pub(crate) groups: Vec<String>,
     /// Its address.
-    pub private_address: String,
+    pub(crate) private_address: String,
     /// The service that made it, for example `dms`; empty for one a user made.
-    pub requester: String,
+    pub(crate) requester: String,
     /// Its attachment (`eni-attach-…`), when attached.
-    pub attachment: Option<String>,
+    pub(crate) attachment: Option<String>,
     /// When it disappears by itself.
-    pub gone_at: Option<Timestamp>,
+    pub(crate) gone_at: Option<Timestamp>,
     /// Tags.
-    pub tags: Tags,
+    pub(crate) tags: Tags,
 }
 
 /// A route table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RouteTable {
+pub(crate) struct RouteTable {
     /// `rtb-…`
-    pub id: String,
+    pub(crate) id: String,
     /// Its VPC.
-    pub vpc_id: String,
+    pub(crate) vpc_id: String,
     /// The internet gateway of its default route, if it has one.
-    pub internet_gateway: Option<String>,
+    pub(crate) internet_gateway: Option<String>,
     /// Tags.
-    pub tags: Tags,
+    pub(crate) tags: Tags,
 }
 
 /// A VPC endpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct VpcEndpoint {
+pub(crate) struct VpcEndpoint {
     /// `vpce-…`
-    pub id: String,
+    pub(crate) id: String,
     /// Its VPC.
-    pub vpc_id: String,
+    pub(crate) vpc_id: String,
     /// For example `com.amazonaws.eu-north-1.s3`.
-    pub service_name: String,
+    pub(crate) service_name: String,
     /// `Gateway` or `Interface`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Route tables of a gateway.
-    pub route_tables: Vec<String>,
+    pub(crate) route_tables: Vec<String>,
     /// Subnets of an interface.
-    pub subnets: Vec<String>,
+    pub(crate) subnets: Vec<String>,
     /// Security groups of an interface.
-    pub groups: Vec<String>,
+    pub(crate) groups: Vec<String>,
     /// `PrivateDnsEnabled`.
-    pub private_dns: bool,
+    pub(crate) private_dns: bool,
     /// Its policy document.
-    pub policy: Option<String>,
+    pub(crate) policy: Option<String>,
     /// When it was made.
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
     /// When it leaves `pending`.
-    pub ready_at: Timestamp,
+    pub(crate) ready_at: Timestamp,
     /// Whether it leaves `pending` for `failed`.
-    pub failed: bool,
+    pub(crate) failed: bool,
     /// When it is gone; set by deleting it.
-    pub gone_at: Option<Timestamp>,
+    pub(crate) gone_at: Option<Timestamp>,
     /// Tags.
-    pub tags: Tags,
+    pub(crate) tags: Tags,
 }
 
 impl Ec2 {
     /// The networking of a fresh account: one default VPC with a subnet in each of three zones.
-    pub fn fresh(place: &Place) -> Self {
+    pub(crate) fn fresh(place: &Place) -> Self {
         let mut ec2 = Self {
             vpcs: BTreeMap::new(),
             subnets: BTreeMap::new(),
@@ -227,7 +227,7 @@ impl Ec2 {
     }
 
     /// Makes a VPC with what AWS puts into each: a default security group and a main route table.
-    pub fn add_vpc(&mut self, cidr: &str, is_default: bool, tags: Tags) -> String {
+    pub(crate) fn add_vpc(&mut self, cidr: &str, is_default: bool, tags: Tags) -> String {
         let id = ec2_id("vpc");
         let vpc = Vpc {
             id: id.clone(),
@@ -246,7 +246,7 @@ impl Ec2 {
     }
 
     /// Makes a security group with the egress rule that AWS gives to every new one.
-    pub fn add_security_group(&mut self, vpc_id: &str, name: &str, description: &str, tags: Tags) -> String {
+    pub(crate) fn add_security_group(&mut self, vpc_id: &str, name: &str, description: &str, tags: Tags) -> String {
         let id = ec2_id("sg");
         let group = SecurityGroup {
             id: id.clone(),
@@ -277,18 +277,18 @@ impl Ec2 {
     }
 
     /// The default VPC's id, if it still exists.
-    pub fn default_vpc(&self) -> Option<&str> {
+    pub(crate) fn default_vpc(&self) -> Option<&str> {
         self.vpcs.values().find(|vpc| vpc.is_default).map(|vpc| vpc.id.as_str())
     }
 
     /// The security group that bears the name `default` in a VPC.
-    pub fn default_group(&self, vpc_id: &str) -> Option<&str> {
+    pub(crate) fn default_group(&self, vpc_id: &str) -> Option<&str> {
         let mut groups = self.security_groups.values();
         groups.find(|group| group.vpc_id == vpc_id && group.name == "default").map(|group| group.id.as_str())
     }
 
     /// Makes an interface of a service in a subnet, attached, and gives its id.
-    pub fn add_service_interface(
+    pub(crate) fn add_service_interface(
         &mut self,
         subnet: &Subnet,
         groups: &[String],
@@ -315,7 +315,7 @@ impl Ec2 {
     }
 
     /// Every object that bears tags, by ARN.
-    pub fn tagged(&self, place: &Place) -> Vec<(String, Tags)> {
+    pub(crate) fn tagged(&self, place: &Place) -> Vec<(String, Tags)> {
         let tables: [(&str, Vec<(&String, &Tags)>); 7] = [
             ("vpc", self.vpcs.values().map(|object| (&object.id, &object.tags)).collect()),
             ("subnet", self.subnets.values().map(|object| (&object.id, &object.tags)).collect()),
@@ -333,7 +333,7 @@ impl Ec2 {
     }
 
     /// The tags of whatever has this id.
-    pub fn tags_mut(&mut self, id: &str) -> Option<&mut Tags> {
+    pub(crate) fn tags_mut(&mut self, id: &str) -> Option<&mut Tags> {
         match id.rsplit_once('-')?.0 {
             "vpc" => self.vpcs.get_mut(id).map(|object| &mut object.tags),
             "subnet" => self.subnets.get_mut(id).map(|object| &mut object.tags),
@@ -348,6 +348,6 @@ impl Ec2 {
 }
 
 /// The three availability zones of a region.
-pub fn zones(region: &str) -> [String; 3] {
+pub(crate) fn zones(region: &str) -> [String; 3] {
     ["a", "b", "c"].map(|letter| format!("{region}{letter}"))
 }

@@ -9,57 +9,57 @@ use crate::clock::Timestamp;
 
 /// What IAM holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Iam {
+pub(crate) struct Iam {
     /// Roles, by name in lower case: names are unique without regard to case.
-    pub roles: BTreeMap<String, Role>,
+    pub(crate) roles: BTreeMap<String, Role>,
 }
 
 /// A role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Role {
+pub(crate) struct Role {
     /// Its name as created.
-    pub name: String,
+    pub(crate) name: String,
     /// `AROA…`
-    pub id: String,
+    pub(crate) id: String,
     /// `/`, or a longer path.
-    pub path: String,
+    pub(crate) path: String,
     /// Its ARN.
-    pub arn: String,
+    pub(crate) arn: String,
     /// The trust policy, as last written.
-    pub trust: String,
+    pub(crate) trust: String,
     /// Its description.
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// In seconds.
-    pub max_session: i64,
+    pub(crate) max_session: i64,
     /// The ARN of the permissions boundary.
-    pub boundary: Option<String>,
+    pub(crate) boundary: Option<String>,
     /// Inline policies: document by name.
-    pub inline: BTreeMap<String, String>,
+    pub(crate) inline: BTreeMap<String, String>,
     /// ARNs of attached policies.
-    pub attached: Vec<String>,
+    pub(crate) attached: Vec<String>,
     /// When it was made.
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
     /// From when on other services see the role with its present trust and policies.
-    pub visible_at: Timestamp,
+    pub(crate) visible_at: Timestamp,
     /// Tags.
-    pub tags: Tags,
+    pub(crate) tags: Tags,
 }
 
 impl Iam {
     /// A role by name, without regard to case.
-    pub fn role(&self, name: &str) -> Option<&Role> {
+    pub(crate) fn role(&self, name: &str) -> Option<&Role> {
         self.roles.get(&name.to_lowercase())
     }
 
     /// A role by its ARN.
-    pub fn role_by_arn(&self, arn: &str) -> Option<&Role> {
+    pub(crate) fn role_by_arn(&self, arn: &str) -> Option<&Role> {
         self.roles.values().find(|role| role.arn == arn)
     }
 }
 
 impl Role {
     /// Whether the trust policy lets `service` (`dms.amazonaws.com`) assume the role.
-    pub fn trusts(&self, service: &str) -> bool {
+    pub(crate) fn trusts(&self, service: &str) -> bool {
         let Ok(document) = serde_json::from_str::<serde_json::Value>(&self.trust) else { return false };
         one_or_many(&document["Statement"]).iter().any(|statement| {
             statement["Effect"] == "Allow"

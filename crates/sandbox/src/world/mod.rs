@@ -18,38 +18,38 @@ use serde::{Deserialize, Serialize};
 use crate::arn::Place;
 
 /// Tags by key.
-pub type Tags = BTreeMap<String, String>;
+pub(crate) type Tags = BTreeMap<String, String>;
 
 /// Everything the sandbox holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct World {
+pub(crate) struct World {
     /// The account it belongs to.
-    pub account: String,
+    pub(crate) account: String,
     /// The region it belongs to.
-    pub region: String,
+    pub(crate) region: String,
     /// State of EC2.
     pub ec2: ec2::Ec2,
     /// State of IAM.
-    pub iam: iam::Iam,
+    pub(crate) iam: iam::Iam,
     /// State of S3.
     pub s3: s3::S3,
     /// State of Secrets Manager.
     #[serde(default)]
-    pub secretsmanager: secretsmanager::SecretsManager,
+    pub(crate) secretsmanager: secretsmanager::SecretsManager,
     /// State of DMS.
     #[serde(default)]
-    pub dms: dms::Dms,
+    pub(crate) dms: dms::Dms,
     /// State of Redshift Serverless.
     #[serde(default)]
-    pub redshift_serverless: redshift_serverless::RedshiftServerless,
+    pub(crate) redshift_serverless: redshift_serverless::RedshiftServerless,
     /// State of the Redshift Data API.
     #[serde(default)]
-    pub redshift_data: redshift_data::RedshiftData,
+    pub(crate) redshift_data: redshift_data::RedshiftData,
 }
 
 impl World {
     /// A fresh account: a default VPC with three subnets and its security group, and AWS's policies.
-    pub fn new(place: &Place) -> Self {
+    pub(crate) fn new(place: &Place) -> Self {
         Self {
             account: place.account.clone(),
             region: place.region.clone(),
@@ -64,7 +64,7 @@ impl World {
     }
 
     /// Every object that bears tags, by ARN, as the tagging API lists them.
-    pub fn tagged(&self, place: &Place) -> Vec<(String, Tags)> {
+    pub(crate) fn tagged(&self, place: &Place) -> Vec<(String, Tags)> {
         let mut all = self.ec2.tagged(place);
         all.extend(self.s3.tagged(place.partition()));
         all.extend(self.secretsmanager.tagged());

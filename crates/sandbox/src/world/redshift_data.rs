@@ -4,4 +4,4 @@ use serde::{Deserialize, Serialize};
 
 /// What the Redshift Data API holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RedshiftData {}
+pub(crate) struct RedshiftData {}

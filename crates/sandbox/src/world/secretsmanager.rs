@@ -10,61 +10,61 @@ use crate::vault::Sealed;
 
 /// What Secrets Manager holds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct SecretsManager {
+pub(crate) struct SecretsManager {
     /// Secrets by name.
-    pub secrets: BTreeMap<String, StoredSecret>,
+    pub(crate) secrets: BTreeMap<String, StoredSecret>,
 }
 
 /// A secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StoredSecret {
+pub(crate) struct StoredSecret {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its ARN, which ends in six random characters.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Its description.
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// The key it is encrypted with, when not the account's own.
-    pub kms_key: Option<String>,
+    pub(crate) kms_key: Option<String>,
     /// When it was made.
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
     /// When it or its value was last changed.
-    pub changed: Timestamp,
+    pub(crate) changed: Timestamp,
     /// When deletion was asked for; the secret then only answers to restoring.
-    pub deleted: Option<Timestamp>,
+    pub(crate) deleted: Option<Timestamp>,
     /// When a deleted secret is gone for good.
-    pub gone_at: Option<Timestamp>,
+    pub(crate) gone_at: Option<Timestamp>,
     /// The service that manages it, for example `redshift`.
-    pub owning_service: Option<String>,
+    pub(crate) owning_service: Option<String>,
     /// Versions by id.
-    pub versions: BTreeMap<String, SecretVersion>,
+    pub(crate) versions: BTreeMap<String, SecretVersion>,
     /// The resource policy, JSON as written.
-    pub policy: Option<String>,
+    pub(crate) policy: Option<String>,
     /// Tags.
-    pub tags: Tags,
+    pub(crate) tags: Tags,
 }
 
 /// A version of a secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SecretVersion {
+pub(crate) struct SecretVersion {
     /// The sealed value.
-    pub value: Sealed,
+    pub(crate) value: Sealed,
     /// Whether it came as `SecretBinary`, whose base64 the value then is.
-    pub binary: bool,
+    pub(crate) binary: bool,
     /// `AWSCURRENT`, `AWSPREVIOUS`, or others.
-    pub stages: Vec<String>,
+    pub(crate) stages: Vec<String>,
     /// When it was written.
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
 }
 
 impl SecretsManager {
     /// A secret by name, ARN, or ARN without its random end.
-    pub fn find(&self, id: &str) -> Option<&StoredSecret> {
+    pub(crate) fn find(&self, id: &str) -> Option<&StoredSecret> {
         self.name_of(id).and_then(|name| self.secrets.get(&name))
     }
 
     /// The same, to change it.
-    pub fn find_mut(&mut self, id: &str) -> Option<&mut StoredSecret> {
+    pub(crate) fn find_mut(&mut self, id: &str) -> Option<&mut StoredSecret> {
         self.name_of(id).and_then(|name| self.secrets.get_mut(&name))
     }
 
@@ -79,14 +79,14 @@ impl SecretsManager {
     }
 
     /// Every secret that bears tags, by ARN.
-    pub fn tagged(&self) -> Vec<(String, Tags)> {
+    pub(crate) fn tagged(&self) -> Vec<(String, Tags)> {
         self.secrets.values().map(|secret| (secret.arn.clone(), secret.tags.clone())).collect()
     }
 }
 
 impl StoredSecret {
     /// The version with a stage.
-    pub fn staged(&self, stage: &str) -> Option<(&String, &SecretVersion)> {
+    pub(crate) fn staged(&self, stage: &str) -> Option<(&String, &SecretVersion)> {
         self.versions.iter().find(|(_, version)| version.stages.iter().any(|own| own == stage))
     }
 }

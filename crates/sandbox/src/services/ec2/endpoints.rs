@@ -17,7 +17,7 @@ const GONE: Duration = Duration::from_secs(30);
 
 impl VpcEndpoint {
     /// Whether it has disappeared.
-    pub fn is_gone(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_gone(&self, now: Timestamp) -> bool {
         self.gone_at.is_some_and(|gone| gone <= now)
     }
 }
@@ -138,12 +138,12 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let (now, gone) = (call.clock.now(), call.clock.after(GONE));
     let mut failed = Vec::new();
     for id in ids {
-        match call.world.ec2.vpc_endpoints.get_mut(id).filter(|endpoint| !endpoint.is_gone(now)) {
-            Some(endpoint) => endpoint.gone_at = endpoint.gone_at.or(Some(gone)),
-            None => {
-                let error = no_endpoint(id);
-                failed.push(json!({"resourceId": id, "error": {"code": error.code, "message": error.message}}));
-            }
+        let found = call.world.ec2.vpc_endpoints.get_mut(id).filter(|endpoint| !endpoint.is_gone(now));
+        if let Some(endpoint) = found {
+            endpoint.gone_at = endpoint.gone_at.or(Some(gone));
+        } else {
+            let error = no_endpoint(id);
+            failed.push(json!({"resourceId": id, "error": {"code": error.code, "message": error.message}}));
         }
     }
     Ok(json!({"unsuccessful": failed}))

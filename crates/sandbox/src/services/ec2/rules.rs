@@ -68,16 +68,7 @@ fn revoke(call: &mut Call<'_>, direction: Direction) -> Result<Value, ApiError> 
     let ids = call.input.texts("SecurityGroupRuleId")?;
     dry_run(call.input)?;
     let mut revoked = Vec::new();
-    if !ids.is_empty() {
-        for id in ids {
-            let rule = call.world.ec2.rules.get(id);
-            let fits = rule.is_some_and(|rule| rule.group_id == group_id && rule.direction == direction);
-            if !fits {
-                return Err(no_rule(id));
-            }
-            revoked.extend(call.world.ec2.rules.remove(id));
-        }
-    } else {
+    if ids.is_empty() {
         let by_default = call.world.ec2.security_groups.get(&group_id).map(|group| group.vpc_id.as_str())
             == call.world.ec2.default_vpc();
         for rule in wanted(call.input, &group_id, direction, &Tags::new())? {
@@ -92,6 +83,14 @@ fn revoke(call: &mut Call<'_>, direction: Direction) -> Result<Value, ApiError> 
                 }
             }
         }
+    }
+    for id in ids {
+        let rule = call.world.ec2.rules.get(id);
+        let fits = rule.is_some_and(|rule| rule.group_id == group_id && rule.direction == direction);
+        if !fits {
+            return Err(no_rule(id));
+        }
+        revoked.extend(call.world.ec2.rules.remove(id));
     }
     let rules: Vec<_> = revoked.iter().map(revoked_rule).collect();
     Ok(json!({"return": true, "revokedSecurityGroupRuleSet": rules}))

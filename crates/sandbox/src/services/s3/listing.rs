@@ -40,15 +40,12 @@ pub(super) fn objects(call: &mut Call<'_>, target: &Target<'_>) -> Result<Respon
             break;
         }
         last = Some(common.clone().unwrap_or_else(|| key.clone()));
-        match common {
-            Some(common) => {
-                prefixes.insert(common);
-            }
-            None => {
-                let mut item = entry(key, version);
-                item["Key"] = json!(query.encoded(key));
-                contents.push(item);
-            }
+        if let Some(common) = common {
+            prefixes.insert(common);
+        } else {
+            let mut item = entry(key, version);
+            item["Key"] = json!(query.encoded(key));
+            contents.push(item);
         }
     }
     let output = json!({
