@@ -12,6 +12,7 @@ mod redshift_common;
 pub mod redshift_namespace;
 pub mod redshift_usage_limit;
 pub mod redshift_workgroup;
+pub mod security_group;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub fn registry(cloud: &Cloud) -> Registry {
         Arc::new(Of::new(redshift_namespace::Namespace::new(cloud.clone()))),
         Arc::new(Of::new(redshift_usage_limit::UsageLimit::new(cloud.clone()))),
         Arc::new(Of::new(redshift_workgroup::Workgroup::new(cloud.clone()))),
+        Arc::new(Of::new(security_group::SecurityGroup::new(cloud.clone()))),
     ];
     Registry::new(kinds)
 }
