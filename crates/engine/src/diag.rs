@@ -130,6 +130,26 @@ impl Diagnostics {
         self.0.iter()
     }
 
+    /// Blots out parts of a source in everything that would be shown of it, leaving every other
+    /// place where it is: what follows a literal secret may be shown beside it.
+    pub fn hide(&mut self, source: &Arc<Source>, ranges: &[Range<usize>]) {
+        if ranges.is_empty() {
+            return;
+        }
+        let mut bytes = source.text.clone().into_bytes();
+        for range in ranges {
+            let literal = bytes.get_mut(range.clone()).into_iter().flatten();
+            literal.filter(|byte| !byte.is_ascii_whitespace()).for_each(|byte| *byte = b'*');
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let hidden = Arc::new(Source { path: source.path.clone(), text });
+        for (span, _) in self.0.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {
+            if span.source == *source {
+                span.source = Arc::clone(&hidden);
+            }
+        }
+    }
+
     /// Sorts by place in the file, so that output does not depend on the order of checks.
     pub fn sort(&mut self) {
         self.0.sort_by_key(|diagnostic| diagnostic.labels.first().map(|(span, _)| span.range.start));

@@ -1,6 +1,15 @@
 //! A stack file as typed data. `load` reads, overlays, interpolates and checks it and collects
 //! every mistake; nothing here talks to AWS or reads the environment (the caller hands both in).
 
+mod check;
+mod graph;
+mod header;
+mod interpolate;
+mod load;
+mod pipeline;
+mod resources;
+mod yaml;
+
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
@@ -9,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::diag::Span;
 use crate::value::Value;
+
+pub use self::load::{LoadInput, load};
 
 /// Which AWS a stack is applied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +107,19 @@ pub struct Upload {
     pub schema: String,
     /// Column types by table, `table: {column: type}`, over what is inferred.
     pub types: BTreeMap<String, BTreeMap<String, String>>,
+    /// Generated data that `up` writes into `from` when the folder is missing.
+    pub sample: Option<Sample>,
+}
+
+/// `pipeline.upload.sample`: which data to generate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The sample's name, e.g. `club`.
+    pub name: String,
+    /// How many times the smallest size; 1 unless said otherwise.
+    pub scale: u32,
+    /// Seed of the generator: the same seed gives the same files; 7 unless said otherwise.
+    pub seed: u64,
 }
 
 /// `pipeline.migrate`.
@@ -135,3 +159,6 @@ pub fn stack_hash(stack: &Stack) -> String {
     let whole = serde_json::json!([stack.name, stack.tags, stack.expires, stack.moved, resources]);
     hex::encode(Sha256::digest(whole.to_string().as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! From the text of a stack file to a [`Stack`], with every mistake on the way.
+//!
+//! The order: parse, lay the chosen environment over it, put in `${…}`, read the top, check the
+//! resources against their kinds, check the pipeline. Only a text that does not parse ends the
+//! search early. Nothing here reads a file or the environment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::header::{Header, KEYS, header, is_block, known_keys, missing, start, variables};
+use super::interpolate::{Values, interpolate, unset};
+use super::yaml::{Entry, Node, Tree, parse};
+use super::{Stack, Target, pipeline, resources};
+use crate::diag::{Diagnostic, Diagnostics, Source, Span, closest};
+use crate::kind::{Place, Registry};
+
+/// What a stack is loaded from.
+pub struct LoadInput<'a> {
+    /// The stack file.
+    pub source: Arc<Source>,
+    /// `--env`: the overlay under `environments:` to use.
+    pub environment: Option<&'a str>,
+    /// `--target`, over whatever the file says.
+    pub target: Option<Target>,
+    /// The environment variables; unset and empty are the same.
+    pub variables: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// `--var name=value`, over the defaults under `variables:`.
+    pub vars: BTreeMap<String, String>,
+    /// The names in `.env.template`, for help with unset variables.
+    pub template: &'a [String],
+}
+
+/// Loads a stack. It is absent exactly when the diagnostics have an error.
+///
+/// `place` gives account, region and partition where the file does not; its stack name is not used.
+/// Variables that hold secrets must be set for AWS. For the sandbox they are only listed in
+/// [`Stack::secret_variables`], since the sandbox can provide a source database itself.
+pub fn load(input: &LoadInput<'_>, registry: &Registry, place: &Place) -> (Option<Stack>, Diagnostics) {
+    let mut found = Diagnostics::default();
+    let mut hidden = Vec::new();
+    let stack =
+        prepared(input, registry, &mut found).map(|root| read(input, &root, registry, place, &mut found, &mut hidden));
+    found.hide(&input.source, &hidden);
+    found.sort();
+    (stack.filter(|_| !found.has_errors()), found)
+}
+
+/// The tree with its environment laid over and all expressions put in.
+fn prepared(input: &LoadInput<'_>, registry: &Registry, found: &mut Diagnostics) -> Option<Node> {
+    let root = parse(&input.source, found);
+    let Some(mut root) = root else {
+        if !found.has_errors() {
+            let place = Span { source: Arc::clone(&input.source), range: 0..0 };
+            found.push(missing("stack", "the file", place).with_help("Begin with `stack: my-name`."));
+        }
+        return None;
+    };
+    if !is_block(&root, found) {
+        return None;
+    }
+    environments(&mut root, input, registry, found);
+    let mut vars = BTreeMap::new();
+    if let Some(node) = entry_mut(&mut root, "variables") {
+        let values = Values { environment: input.variables, vars: &BTreeMap::new(), template: input.template };
+        interpolate(node, &values, found);
+        vars = variables(node, found);
+    }
+    vars.extend(input.vars.clone());
+    let values = Values { environment: input.variables, vars: &vars, template: input.template };
+    if let Tree::Map(entries) = &mut root.tree {
+        let rest = entries.iter_mut().filter(|entry| entry.key != "variables" && entry.key != "environments");
+        rest.for_each(|entry| interpolate(&mut entry.value, &values, found));
+    }
+    Some(root)
+}
+
+fn entry_mut<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
+    match &mut node.tree {
+        Tree::Map(entries) => entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value),
+        _ => None,
+    }
+}
+
+/// Checks all environments as far as that can be done without using them, and uses one.
+fn environments(root: &mut Node, input: &LoadInput<'_>, registry: &Registry, found: &mut Diagnostics) {
+    let overlays = root.get("environments").cloned();
+    if let Some(overlays) = overlays.as_ref().filter(|overlays| is_block(overlays, found)) {
+        for entry in overlays.entries() {
+            overlay(entry, root, input.environment, registry, found);
+        }
+    }
+    let Some(name) = input.environment else { return };
+    if let Some(chosen) = overlays.as_ref().and_then(|overlays| overlays.get(name)) {
+        merge(root, chosen.clone());
+        return;
+    }
+    let entries = overlays.as_ref().map_or(&[][..], Node::entries);
+    let place = root.entry("environments").map_or_else(|| start(root), |entry| entry.key_span.clone());
+    let help = match closest(name, entries.iter().map(|entry| entry.key.as_str())) {
+        Some(similar) => format!("Did you mean `--env {similar}`?"),
+        None if entries.is_empty() => "Leave `--env` out, or write a block under `environments:`.".to_owned(),
+        None => "Leave `--env` out, or choose one that is there.".to_owned(),
+    };
+    let summary = "The environment is not in the stack file";
+    let label = "the asked-for environment is not here";
+    let detail = format!("There is no `{name}` under `environments:`.");
+    found.push(Diagnostic::error("unknown-environment", summary, place, label).with_detail(detail).with_help(help));
+}
+
+/// An overlay that is not used is only checked for keys and names that are surely wrong.
+fn overlay(entry: &Entry, root: &Node, chosen: Option<&str>, registry: &Registry, found: &mut Diagnostics) {
+    if !is_block(&entry.value, found) {
+        return;
+    }
+    let known: Vec<&str> = KEYS.into_iter().filter(|key| !["environments", "moved"].contains(key)).collect();
+    known_keys(&entry.value, &known, &format!("`environments.{}`", entry.key), found);
+    if chosen == Some(&entry.key) {
+        return;
+    }
+    let base = root.get("resources").map(|node| resources::names(node, registry)).unwrap_or_default();
+    for resource in entry.value.get("resources").map_or(&[][..], Node::entries) {
+        if resource.value.get("kind").is_none()
+            && let Err(diagnostic) = base.accept(&resource.key, &[], &resource.key_span)
+        {
+            let detail = "An overlay changes a resource of the same name, or adds one with its own `kind`.";
+            found.push(diagnostic.with_detail(detail));
+        }
+    }
+}
+
+/// Lays one tree over another: maps are merged, everything else is replaced.
+fn merge(base: &mut Node, over: Node) {
+    match (&mut base.tree, over.tree) {
+        (Tree::Map(entries), Tree::Map(overlay)) => {
+            for entry in overlay {
+                match entries.iter_mut().find(|known| known.key == entry.key) {
+                    Some(known) => merge(&mut known.value, entry.value),
+                    None => entries.push(entry),
+                }
+            }
+        }
+        (tree, over_tree) => {
+            *tree = over_tree;
+            base.span = over.span;
+        }
+    }
+}
+
+fn read(
+    input: &LoadInput<'_>,
+    root: &Node,
+    registry: &Registry,
+    place: &Place,
+    found: &mut Diagnostics,
+    hidden: &mut Vec<std::ops::Range<usize>>,
+) -> Stack {
+    let header = header(root, found);
+    let target = input.target.or(header.target).unwrap_or(Target::Sandbox);
+    let place = own_place(place, &header);
+    let mut read = resources::Read::default();
+    let mut names = super::graph::Names::default();
+    if let Some(node) = root.get("resources") {
+        names = resources::names(node, registry);
+        read = resources::resources(node, &names, registry, &place, found);
+    } else {
+        found.push(missing("resources", "the file", start(root)));
+    }
+    hidden.extend(read.literals);
+    for (name, span) in read.secrets.iter().filter(|_| target == Target::Aws) {
+        if (input.variables)(name).is_none_or(|value| value.is_empty()) {
+            found.push(unset(name, span.clone(), input.template));
+        }
+    }
+    let pipeline = root.get("pipeline").map(|node| pipeline::pipeline(node, &names, found)).unwrap_or_default();
+    let moved = root.get("moved").map(|node| resources::moved(node, &names, found)).unwrap_or_default();
+    Stack {
+        name: header.name,
+        target,
+        region: header.region,
+        account: header.account,
+        tags: header.tags,
+        expires: header.expires,
+        resources: read.resources,
+        pipeline,
+        moved,
+        secret_variables: read.secrets,
+    }
+}
+
+fn own_place(place: &Place, header: &Header) -> Place {
+    Place {
+        stack: header.name.clone(),
+        account: header.account.clone().unwrap_or_else(|| place.account.clone()),
+        region: header.region.clone().unwrap_or_else(|| place.region.clone()),
+        partition: place.partition.clone(),
+    }
+}
