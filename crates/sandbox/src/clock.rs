@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn a_minute_takes_a_second_at_speed_sixty() {
-        assert_eq!(Clock::new(60.0).scaled(Duration::from_secs(60)), Duration::from_secs(1));
-        assert_eq!(Clock::new(f64::INFINITY).scaled(Duration::from_secs(60)), Duration::ZERO);
+        assert_eq!(Clock::new(60.0).scaled(Duration::from_mins(1)), Duration::from_secs(1));
+        assert_eq!(Clock::new(f64::INFINITY).scaled(Duration::from_mins(1)), Duration::ZERO);
     }
 
     #[test]

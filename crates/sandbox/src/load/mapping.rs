@@ -13,6 +13,7 @@ pub(crate) struct Mappings {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::struct_field_names, reason = "the names of the document")]
 struct Rule {
     rule_type: String,
     #[serde(default)]
@@ -367,7 +368,7 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn rules(text: serde_json::Value) -> Mappings {
+    fn rules(text: &serde_json::Value) -> Mappings {
         Mappings::parse(&serde_json::json!({ "rules": text }).to_string()).unwrap()
     }
 
@@ -377,7 +378,7 @@ mod tests {
 
     #[test]
     fn an_excluded_table_stays_out_although_an_include_covers_it() {
-        let mappings = rules(serde_json::json!([selection("include", "%"), selection("exclude", "tmp%")]));
+        let mappings = rules(&serde_json::json!([selection("include", "%"), selection("exclude", "tmp%")]));
         assert!(mappings.choose("public", "events", false).is_some());
         assert!(mappings.choose("public", "tmp_x", false).is_none());
         assert!(mappings.choose("other", "events", false).is_none());
@@ -386,7 +387,7 @@ mod tests {
 
     #[test]
     fn names_change_schema_first_then_table_then_column() {
-        let mappings = rules(serde_json::json!([
+        let mappings = rules(&serde_json::json!([
             selection("include", "%"),
             {"rule-type": "transformation", "rule-id": "2", "rule-action": "rename", "rule-target": "schema", "object-locator": {"schema-name": "public"}, "value": "raw"},
             {"rule-type": "transformation", "rule-id": "3", "rule-action": "add-prefix", "rule-target": "table", "object-locator": {"schema-name": "public", "table-name": "%"}, "value": "src_"},
@@ -405,7 +406,7 @@ mod tests {
             {"filter-type": "source", "column-name": "id", "filter-conditions": [{"filter-operator": "eq", "value": "1"}, {"filter-operator": "gte", "value": 5}]},
             {"filter-type": "source", "column-name": "s", "filter-conditions": [{"filter-operator": "notnull"}]},
         ]);
-        let choice = rules(serde_json::json!([rule])).choose("public", "events", false).unwrap();
+        let choice = rules(&serde_json::json!([rule])).choose("public", "events", false).unwrap();
         assert_eq!(choice.condition.unwrap(), "(\"id\" = '1' OR \"id\" >= '5') AND (\"s\" IS NOT NULL)");
     }
 

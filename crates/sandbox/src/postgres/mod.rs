@@ -4,6 +4,8 @@
 //! holds a shared file lock while it uses the server, and who finds that nobody holds it any more stops
 //! it. A supervisor process does so when the last user was killed. Starting and stopping happen under a
 //! second lock. Loopback only, scram passwords, no Unix sockets.
+//!
+//! Long because the locks, the record and the life of the server are one protocol, which is safe only when read as one.
 
 mod find;
 mod launch;

@@ -28,7 +28,7 @@ const REDSHIFT_PARAMETERS: [&str; 14] = [
 ];
 
 /// Why a statement cannot be run here at all, in the form of a Redshift error; `None` when it can be tried.
-pub fn refusal(sql: &str) -> Option<String> {
+pub(crate) fn refusal(sql: &str) -> Option<String> {
     match first_word(sql).as_str() {
         "unload" => Some(
             "ERROR: UNLOAD is not available in the sandbox: there is no columnar engine to write files from".to_owned(),
@@ -42,7 +42,7 @@ pub fn refusal(sql: &str) -> Option<String> {
 }
 
 /// The first word of a statement in lower case, comments skipped; empty when there is none.
-pub fn first_word(sql: &str) -> String {
+pub(crate) fn first_word(sql: &str) -> String {
     let Ok(tokens) = Tokenizer::new(&RedshiftSqlDialect {}, sql).tokenize() else { return String::new() };
     tokens
         .iter()
@@ -54,7 +54,7 @@ pub fn first_word(sql: &str) -> String {
 }
 
 /// The statement with every word-level difference settled; returned as it is when it cannot be tokenized.
-pub fn prepare(sql: &str) -> String {
+pub(crate) fn prepare(sql: &str) -> String {
     let Ok(all) = Tokenizer::new(&RedshiftSqlDialect {}, sql).with_unescape(false).tokenize() else {
         return sql.to_owned();
     };
@@ -230,10 +230,9 @@ impl Words {
             "diststyle" | "encode" => n + 2,
             "backup" if ["yes", "no"].contains(&self.word(n + 1).as_str()) => n + 2,
             "auto" if is_view && self.word(n + 1) == "refresh" => n + 3,
-            "distkey" => self.after_group(n + 1),
             "compound" | "interleaved" if self.word(n + 1) == "sortkey" => self.after_group(n + 2),
             "sortkey" if self.word(n + 1) == "auto" => n + 2,
-            "sortkey" => self.after_group(n + 1),
+            "distkey" | "sortkey" => self.after_group(n + 1),
             "identity" => return self.identity(n),
             "varchar" | "nvarchar" | "numeric" | "decimal" if depth == 1 => return self.column_type(n),
             "primary" | "unique" | "foreign" | "references" | "constraint" if depth == 1 => return self.constraint(n),
@@ -324,13 +323,13 @@ impl Words {
                 "pgdate_part" if opens => self.replace(n, "date_part"),
                 "approximate" if self.is_token(n + 2, &Token::LParen) => self.blank(n, n + 1),
                 "sysdate" if !opens && !qualified && self.word(n.saturating_sub(1)) != "as" => {
-                    self.replace(n, "pg_catalog.sysdate()")
+                    self.replace(n, "pg_catalog.sysdate()");
                 }
                 "minus"
                     if ["select", "all", "with"].contains(&self.word(n + 1).as_str())
                         || (opens && self.word(n + 2) == "select") =>
                 {
-                    self.replace(n, "EXCEPT")
+                    self.replace(n, "EXCEPT");
                 }
                 "with" if self.is(n, &["with", "no", "schema", "binding"]) => self.blank(n, n + 4),
                 "max"

@@ -17,13 +17,13 @@ use sqlparser::parser::{Parser, ParserError, ParserOptions};
 use super::functions;
 
 /// Names PostgreSQL reported as unknown columns; those that are aliases of the same SELECT are replaced.
-pub type Aliases = BTreeSet<String>;
+pub(crate) type Aliases = BTreeSet<String>;
 
 /// The statement in PostgreSQL's words.
 ///
 /// # Errors
 /// The statement cannot be parsed; PostgreSQL's own complaint is then the better one to show.
-pub fn translate(sql: &str, aliases: &Aliases) -> Result<String, ParserError> {
+pub(crate) fn translate(sql: &str, aliases: &Aliases) -> Result<String, ParserError> {
     let options = ParserOptions::new().with_unescape(false);
     let parsed = Parser::new(&RedshiftSqlDialect {})
         .with_options(options)

@@ -191,6 +191,7 @@ impl Outcome {
 
 /// A replication task.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the name of the wire's member")]
 pub(crate) struct Task {
     /// Its identifier.
     pub(crate) identifier: String,

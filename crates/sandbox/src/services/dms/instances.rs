@@ -11,9 +11,9 @@ use super::{lookups, subnet_groups, surroundings};
 use crate::call::{ApiError, Call, Fate};
 use crate::world::dms::{Event, Instance, Lifecycle};
 
-const CREATING: Duration = Duration::from_secs(360);
-const MODIFYING: Duration = Duration::from_secs(120);
-const DELETING: Duration = Duration::from_secs(240);
+const CREATING: Duration = Duration::from_mins(6);
+const MODIFYING: Duration = Duration::from_mins(2);
+const DELETING: Duration = Duration::from_mins(4);
 
 /// `CreateReplicationInstance`.
 pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
@@ -264,13 +264,14 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
         changed = true;
     }
     let immediately = input.flag("ApplyImmediately")?.unwrap_or(false);
-    if !changed && !(immediately && !instance.pending.is_empty()) {
+    let applies = immediately && !instance.pending.is_empty();
+    if !changed && !applies {
         return Err(ApiError::new(
             "InvalidParameterCombination",
             "No modifications were requested on replication instance.",
         ));
     }
-    if immediately && !instance.pending.is_empty() {
+    if applies {
         instance.body.append(&mut instance.pending);
         instance.lifecycle = Lifecycle::steady("modifying").then(call.clock.after(MODIFYING), "available");
     }

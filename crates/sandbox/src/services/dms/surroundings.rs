@@ -11,7 +11,7 @@ pub(super) const VPC_ROLE: &str = "dms-vpc-role";
 pub(super) const DMS_PRINCIPAL: &str = "dms.amazonaws.com";
 const INTERFACE: &str = "DMSNetworkInterface";
 /// How long the interface of a deleted instance stays.
-const LINGERS: Duration = Duration::from_secs(300);
+const LINGERS: Duration = Duration::from_mins(5);
 
 /// A subnet by id.
 pub(super) fn subnet<'a>(call: &'a Call<'_>, id: &str) -> Option<&'a Subnet> {

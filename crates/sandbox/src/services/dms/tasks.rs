@@ -15,8 +15,8 @@ use crate::world::dms::{Lifecycle, Task};
 
 const CREATING: Duration = Duration::from_secs(45);
 const MODIFYING: Duration = Duration::from_secs(20);
-const STARTING: Duration = Duration::from_secs(120);
-const STOPPING: Duration = Duration::from_secs(60);
+const STARTING: Duration = Duration::from_mins(2);
+const STOPPING: Duration = Duration::from_mins(1);
 const DELETING: Duration = Duration::from_secs(90);
 
 /// `CreateReplicationTask`.

@@ -29,6 +29,6 @@ pub(crate) const SERVICE: Service = Service {
         ("DescribeStatement", Operation::Waiting(|_, input| Box::pin(operations::describe(input)))),
         ("GetStatementResult", Operation::Waiting(|_, input| Box::pin(operations::result(input)))),
         ("CancelStatement", Operation::Waiting(|_, input| Box::pin(operations::cancel(input)))),
-        ("ListStatements", Operation::Waiting(|_, input| Box::pin(operations::list(input)))),
+        ("ListStatements", Operation::Waiting(|_, input| Box::pin(async move { operations::list(&input) }))),
     ],
 };

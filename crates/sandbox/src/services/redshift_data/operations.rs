@@ -236,8 +236,8 @@ pub(super) async fn cancel(input: Value) -> Result<Value, ApiError> {
 }
 
 /// `ListStatements`, the newest first.
-pub(super) async fn list(input: Value) -> Result<Value, ApiError> {
-    let request = Input::new(&input, &CODES);
+pub(super) fn list(input: &Value) -> Result<Value, ApiError> {
+    let request = Input::new(input, &CODES);
     let (name, status) = (request.text("StatementName")?, request.text("Status")?);
     let size = usize::try_from(request.integer("MaxResults")?.unwrap_or(100)).unwrap_or(100).min(100);
     let start = match request.text("NextToken")? {

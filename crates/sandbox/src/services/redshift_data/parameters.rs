@@ -22,7 +22,9 @@ pub(super) fn bind(sql: &str, values: &[(String, String)]) -> Result<String, Str
                 1
             } else {
                 let (_, value) = values.iter().find(|(known, _)| *known == name).ok_or_else(|| name.clone())?;
-                bound.push_str(&format!("'{}'", value.replace('\'', "''")));
+                bound.push('\'');
+                bound.push_str(&value.replace('\'', "''"));
+                bound.push('\'');
                 rest = &rest[1 + name.len()..];
                 continue;
             }

@@ -123,7 +123,7 @@ async fn execute(client: &Client, sql: &str) -> Result<Outcome, tokio_postgres::
     for message in client.simple_query(sql).await? {
         match message {
             SimpleQueryMessage::Row(row) => {
-                outcome.rows.push((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect())
+                outcome.rows.push((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect());
             }
             SimpleQueryMessage::CommandComplete(count) => outcome.count = count,
             _ => {}

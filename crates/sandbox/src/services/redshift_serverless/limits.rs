@@ -10,7 +10,7 @@ use crate::call::{ApiError, Call, Input};
 use crate::world::dms::Lifecycle;
 use crate::world::redshift_serverless::{Namespace, Snapshot};
 
-const SNAPSHOT: Duration = Duration::from_secs(60);
+const SNAPSHOT: Duration = Duration::from_mins(1);
 
 fn one_of(input: Input<'_>, member: &str, allowed: &[&str], default: Option<&str>) -> Result<String, ApiError> {
     let value = match default {
