@@ -1,9 +1,10 @@
 //! The engine's events as lines, bars and JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use towpath_engine::event::{Event, EventKind};
+use towpath_engine::fault::Fault;
 use towpath_engine::plan::Action;
 
 use super::output::{Output, Progress};
@@ -37,12 +38,13 @@ fn doing(action: Action) -> &'static str {
 pub struct Run<'output> {
     output: &'output Output,
     waiting: Mutex<BTreeMap<usize, (Action, String)>>,
+    retried: Mutex<BTreeSet<(usize, String, String)>>,
 }
 
 impl<'output> Run<'output> {
     /// A follower that writes to `output`.
     pub fn new(output: &'output Output) -> Self {
-        Self { output, waiting: Mutex::default() }
+        Self { output, waiting: Mutex::default(), retried: Mutex::default() }
     }
 
     /// Shows one event.
@@ -86,6 +88,19 @@ impl<'output> Run<'output> {
                     plural(*in_flight, "call")
                 ));
             }
+        }
+    }
+
+    /// A repeated call, said once per step and code: what follows is the same again.
+    fn retried(&self, step: usize, address: &towpath_engine::address::Address, fault: &Fault) {
+        let first = self.retried.lock().unwrap_or_else(PoisonError::into_inner).insert((
+            step,
+            fault.operation.clone(),
+            fault.code.clone(),
+        ));
+        if first {
+            let mark = self.output.talk_color.yellow("↻");
+            self.output.talk(&format!("  {mark} {address} is tried again until it works: {fault}"));
         }
     }
 

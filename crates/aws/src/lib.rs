@@ -9,3 +9,4 @@ pub mod dms_mappings;
 pub mod fault;
 pub mod kinds;
 pub mod redshift_data;
+pub mod sweep;

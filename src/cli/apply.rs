@@ -1,0 +1,291 @@
+//! `towpath apply` and `towpath destroy`: the lease, the question, the run.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::sync::mpsc;
+use towpath_engine::apply::{self, Context, Summary};
+use towpath_engine::clock::Clock;
+use towpath_engine::lease::{FileLease, Guard, Lease, LeaseError, acquire};
+use towpath_engine::plan::{Plan, Verb, changed_since};
+
+use super::session::Session;
+use super::{CliError, Consent, Exit, Global, Selection, plan};
+use crate::report::output::{Output, Progress};
+use crate::report::plan::text;
+use crate::report::run::Run;
+use crate::report::style::{duration, plural};
+
+/// Arguments of `towpath apply`.
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    /// A plan saved by `towpath plan --out`: exactly that is done, or nothing
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Arguments of `towpath destroy`.
+#[derive(Debug, Args)]
+pub(super) struct DestroyArgs {
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Applies a saved plan, or plans, shows, asks and applies.
+pub(super) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, CliError> {
+    let session = Session::open(global, output).await?;
+    let held = hold(&session, "apply").await?;
+    let result = match &args.file {
+        Some(file) => apply_saved(&session, &held, file, output).await,
+        None => apply_now(&session, &held, &args.selection, args.consent, output).await,
+    };
+    held.release().await;
+    session.close().await;
+    result
+}
+
+async fn apply_saved(
+    session: &Session,
+    held: &Held,
+    file: &std::path::Path,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let place = session.locate().await?;
+    let plan = plan::restore(session, &place, file)?;
+    let observation = plan::look(session, &plan::remembered(session)?).await?;
+    let changed = changed_since(&plan, &observation);
+    if !changed.is_empty() {
+        let error = CliError::new(Exit::Failed, "something changed since the plan was made; nothing was done");
+        return Err(changed.iter().fold(error, CliError::because).hint("make a new one: towpath plan --out FILE"));
+    }
+    allowed(&plan)?;
+    carry_out(session, held, &plan, "apply", output).await
+}
+
+async fn apply_now(
+    session: &Session,
+    held: &Held,
+    selection: &Selection,
+    consent: Consent,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let (plan, _) = plan::make(session, selection, Verb::Apply, output).await?;
+    show(&plan, output);
+    allowed(&plan)?;
+    if plan.is_empty() {
+        return Ok(Exit::Done);
+    }
+    ask(consent, "Apply this plan?", output)?;
+    carry_out(session, held, &plan, "apply", output).await
+}
+
+/// Destroys what the stack owns.
+pub(super) async fn destroy(global: &Global, args: &DestroyArgs, output: &Output) -> Result<Exit, CliError> {
+    let session = Session::open(global, output).await?;
+    let held = hold(&session, "destroy").await?;
+    let result = super::down::destroy(&session, &held, &args.selection, args.consent, output).await;
+    held.release().await;
+    session.close().await;
+    result
+}
+
+/// Shows a plan that is about to be asked about.
+pub(super) fn show(plan: &Plan, output: &Output) {
+    output.json("plan", &serde_json::json!({ "plan": plan }));
+    output.data(&text(plan, output.color));
+}
+
+/// Refuses a plan that would touch what is not ours or lose what is protected.
+pub(super) fn allowed(plan: &Plan) -> Result<(), CliError> {
+    if plan.is_allowed() {
+        return Ok(());
+    }
+    let mut error = CliError::new(Exit::Failed, "the plan is refused; nothing was done");
+    for foreign in &plan.foreign {
+        error = error.because(format!("{}: `{}` exists and is not this stack's", foreign.address, foreign.identity));
+    }
+    for refused in &plan.refused {
+        error = error
+            .because(format!("{}: {}", refused.address, refused.text))
+            .hint(format!("to allow it: --allow-data-loss {}", refused.address.name));
+    }
+    if let Some(foreign) = plan.foreign.first() {
+        error = error.hint(format!("to take it over: towpath adopt {}", foreign.address.name));
+    }
+    Err(error)
+}
+
+/// Asks, unless `--yes` was given. Without a terminal nobody can answer.
+pub(super) fn ask(consent: Consent, question: &str, output: &Output) -> Result<(), CliError> {
+    if consent.yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() || output.progress == Progress::Json {
+        return Err(CliError::new(Exit::Usage, "nobody can be asked here; nothing was done").hint("to go ahead: --yes"));
+    }
+    output.alert(&format!("{question} [y/N]"));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    match read {
+        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
+        _ => Err(CliError::new(Exit::Failed, "not confirmed; nothing was done")),
+    }
+}
+
+/// The stack's lease, held and renewed until released.
+pub(super) struct Held {
+    guard: Arc<Guard>,
+    store: Arc<FileLease>,
+    renewal: tokio::task::JoinHandle<()>,
+    run: String,
+}
+
+impl Held {
+    pub(super) async fn release(self) {
+        self.renewal.abort();
+        if let Err(error) = self.guard.release(self.store.as_ref()).await {
+            tracing::warn!(%error, "the lease was not released; it ends by itself");
+        }
+    }
+}
+
+/// Takes the stack's lease or says who has it.
+pub(super) async fn hold(session: &Session, verb: &str) -> Result<Held, CliError> {
+    let store = Arc::new(FileLease::new(session.folder().join("lease.json")));
+    let now = session.clock.now();
+    let run = format!("{}-{}", now.format("%Y%m%d-%H%M%S"), &uuid::Uuid::new_v4().simple().to_string()[..6]);
+    let variable = |name: &str| session.project.variable(name).unwrap_or("somebody").to_owned();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| variable("HOSTNAME"));
+    let wanted = Lease {
+        run: run.clone(),
+        holder: variable("USER"),
+        host: format!("{} (process {})", host.trim(), std::process::id()),
+        verb: verb.to_owned(),
+        since: now,
+        renewed: now,
+        fencing: 0,
+    };
+    let guard =
+        acquire(store.as_ref(), wanted, session.take_over, session.clock.as_ref()).await.map_err(
+            |error| match error {
+                LeaseError::Held { .. } => CliError::new(Exit::Failed, "somebody else is changing this stack")
+                    .because(&error)
+                    .hint("wait for it, or, only if that run is gone: --take-over"),
+                LeaseError::Store { .. } => CliError::failed("the stack cannot be locked", &error),
+            },
+        )?;
+    let guard = Arc::new(guard);
+    let renewal = tokio::spawn({
+        let (guard, store, clock): (_, _, Arc<dyn Clock>) = (guard.clone(), store.clone(), session.clock.clone());
+        async move { guard.renew(store.as_ref(), clock.as_ref()).await }
+    });
+    Ok(Held { guard, store, renewal, run })
+}
+
+/// Carries the plan out and says how it went.
+pub(super) async fn carry_out(
+    session: &Session,
+    held: &Held,
+    plan: &Plan,
+    verb: &str,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let began = std::time::Instant::now();
+    let speed = session.clock.scale();
+    if speed > 1.0 {
+        output
+            .talk(&format!("The sandbox's states pass {speed} times as fast as AWS's; the times of steps are AWS's."));
+    }
+    let summary = follow(session, held, plan, verb, output).await?;
+    session.cloud.forget().await;
+    said(&summary, began.elapsed().as_secs_f64(), output);
+    outcome(session, held, &summary, verb)
+}
+
+async fn follow(session: &Session, held: &Held, plan: &Plan, verb: &str, output: &Output) -> Result<Summary, CliError> {
+    let (events, mut received) = mpsc::unbounded_channel();
+    let journal = session.journal();
+    let context = Context {
+        registry: &session.registry,
+        clock: session.clock.as_ref(),
+        journal: &journal,
+        events,
+        parallelism: session.parallel,
+        interrupt: session.interrupt.as_ref(),
+        lease: &held.guard,
+        run: held.run.clone(),
+        seed: plan::seed(),
+    };
+    let reported = Run::new(output);
+    let run = async {
+        let result = apply::run(plan, verb, &context).await;
+        drop(context);
+        result
+    };
+    let report = async {
+        while let Some(event) = received.recv().await {
+            reported.event(&event);
+        }
+    };
+    let (result, ()) = tokio::join!(run, report);
+    output.clear();
+    result.map_err(|error| CliError::failed(format!("the {verb} stopped"), &error))
+}
+
+fn said(summary: &Summary, seconds: f64, output: &Output) {
+    let mut parts = vec![format!("{} done", plural(summary.succeeded, "step"))];
+    for (count, what) in [
+        (summary.failed.len(), "failed"),
+        (summary.in_progress.len(), "still in progress"),
+        (summary.blocked.len(), "not tried"),
+        (summary.left, "left"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    output.talk(&format!("{} in {}.", parts.join(", "), duration(seconds)));
+}
+
+fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Result<Exit, CliError> {
+    if summary.is_complete() {
+        return Ok(Exit::Done);
+    }
+    let again = format!("towpath {verb} --stack {}", session.project.source.path);
+    if held.guard.is_lost() {
+        return Err(CliError::new(
+            Exit::Resumable,
+            "another run has taken the stack over; this one stopped before its next call",
+        ));
+    }
+    if session.interrupt.load(std::sync::atomic::Ordering::SeqCst) {
+        return Err(CliError::new(
+            Exit::Interrupted,
+            format!("interrupted with {} left", plural(summary.left, "step")),
+        )
+        .hint(format!("to go on: {again}")));
+    }
+    if summary.failed.is_empty() {
+        return Err(CliError::new(
+            Exit::Resumable,
+            format!("{} still in progress in AWS", plural(summary.in_progress.len(), "object")),
+        )
+        .hint(format!("to go on waiting: {again}")));
+    }
+    let mut error =
+        CliError::new(Exit::Resumable, format!("{} failed; the others went on", plural(summary.failed.len(), "step")));
+    for (address, fault) in &summary.failed {
+        error = error.because(format!("{address}: {fault}"));
+    }
+    for (address, by) in &summary.blocked {
+        error = error.because(format!("{address} was not tried, because {by} failed"));
+    }
+    Err(error.hint(format!("mend the cause, then go on: {again}")))
+}

@@ -1,0 +1,163 @@
+//! `towpath migrate` and `towpath validate`.
+
+use std::time::Instant;
+
+use clap::Args;
+
+use super::data::{self, Standing};
+use super::session::Session;
+use super::{CliError, Exit, Global};
+use crate::database::Database;
+use crate::migrate::{self, Mappings, MigrateError, Options, Outcome, Reload, TableName};
+use crate::report::data as report;
+use crate::report::output::Output;
+use crate::validate::{self, Level, Pair, Verdict};
+
+/// Arguments of `towpath migrate`.
+#[derive(Debug, Args)]
+pub(super) struct MigrateArgs {
+    /// Load this table again, as schema.table; may be repeated
+    #[arg(long, value_name = "TABLE", value_parser = table)]
+    reload: Vec<TableName>,
+    /// Load every table again
+    #[arg(long, conflicts_with = "reload")]
+    reload_all: bool,
+    /// Go on although the source has findings that would lose data
+    #[arg(long)]
+    ignore_findings: bool,
+}
+
+/// Arguments of `towpath validate`.
+#[derive(Debug, Args)]
+pub(super) struct ValidateArgs {
+    /// How deep to compare, over the stack's `pipeline.validate.level`
+    #[arg(long, value_parser = ["counts", "columns", "rows"])]
+    level: Option<String>,
+}
+
+fn table(text: &str) -> Result<TableName, String> {
+    let (schema, table) = text.split_once('.').ok_or("write schema.table")?;
+    Ok(TableName { schema: schema.to_owned(), table: table.to_owned() })
+}
+
+/// Migrates.
+pub(super) async fn run(global: &Global, args: &MigrateArgs, output: &Output) -> Result<Exit, CliError> {
+    let session = Session::open(global, output).await?;
+    let reload = match (args.reload_all, args.reload.is_empty()) {
+        (true, _) => Reload::All,
+        (false, false) => Reload::Tables(args.reload.clone()),
+        (false, true) => Reload::Changed,
+    };
+    let options = Options { reload, ignore_findings: args.ignore_findings };
+    let work = stage(&session, &options, output);
+    let result = data::unless_interrupted(&session, "towpath migrate (the task itself keeps running)", work).await;
+    output.clear();
+    session.close().await;
+    result.map(|_| Exit::Done)
+}
+
+fn task(session: &Session) -> Result<&str, CliError> {
+    let wanted = session.stack.pipeline.migrate.as_ref();
+    wanted.map(|migrate| migrate.task.as_str()).ok_or_else(|| {
+        CliError::new(Exit::Usage, "the stack has no `pipeline.migrate`")
+            .hint("say which: pipeline: {migrate: {task: load}}")
+    })
+}
+
+/// Runs the stack's task to its end.
+pub(super) async fn stage(session: &Session, options: &Options, output: &Output) -> Result<Outcome, CliError> {
+    let task = task(session)?;
+    let standing = Standing::read(session).await?;
+    let arn = standing.output(task, "arn")?;
+    let (warehouse, _) = standing.warehouse(&standing.workgroup_of(task)?)?;
+    let source = data::source(session, &standing.source_of(task)?).await?;
+    let began = Instant::now();
+    let on_event = |event| report::migrate(&event, output);
+    let migration = migrate::Session {
+        cloud: &session.cloud,
+        source: &source,
+        warehouse: warehouse.as_ref(),
+        clock: session.clock.as_ref(),
+        on_event: &on_event,
+    };
+    let done = migrate::run(&migration, &arn, options).await;
+    output.clear();
+    let done = done.map_err(|error| explain(&error))?;
+    report::migrated(&done, began.elapsed().as_secs_f64(), output);
+    Ok(done.outcome)
+}
+
+fn explain(error: &MigrateError) -> CliError {
+    let failed = CliError::failed("the migration did not end well", error);
+    match error {
+        MigrateError::Tables { tables } => tables.iter().fold(failed, |failed, table| {
+            failed.hint(format!("to load it again: towpath migrate --reload {}", table.name))
+        }),
+        MigrateError::Connection { .. } => {
+            failed.hint("check the endpoint's address, user and security group, then run it again")
+        }
+        MigrateError::Blocked { .. } => failed.hint("to go on all the same: towpath migrate --ignore-findings"),
+        _ => failed.hint("to go on: towpath migrate"),
+    }
+}
+
+/// Compares.
+pub(super) async fn validate(global: &Global, args: &ValidateArgs, output: &Output) -> Result<Exit, CliError> {
+    let session = Session::open(global, output).await?;
+    let work = compare(&session, args.level.as_deref(), output);
+    let result = data::unless_interrupted(&session, "towpath validate", work).await;
+    session.close().await;
+    result
+}
+
+/// Compares every table that the task selects.
+pub(super) async fn compare(session: &Session, level: Option<&str>, output: &Output) -> Result<Exit, CliError> {
+    let declared = session.stack.pipeline.validate.as_ref().map(|validate| validate.level.as_str());
+    let level = match level.or(declared) {
+        Some("counts") => Level::Counts,
+        Some("columns") => Level::Columns,
+        _ => Level::Rows,
+    };
+    let task = task(session)?;
+    let standing = Standing::read(session).await?;
+    let (warehouse, _) = standing.warehouse(&standing.workgroup_of(task)?)?;
+    let source = data::source(session, &standing.source_of(task)?).await?;
+    let pairs = pairs(session, &standing, task, &source).await?;
+    let options = validate::Options { level, ..validate::Options::default() };
+    let on_table = |table: &validate::TableReport| report::compared(table, output);
+    let reports = validate::run(&source, warehouse.as_ref(), &pairs, &options, &on_table)
+        .await
+        .map_err(|error| CliError::failed("the comparison stopped", &error))?;
+    let all_same = reports.iter().all(|report| report.verdict == Verdict::Same);
+    Ok(if all_same { Exit::Done } else { Exit::Differences })
+}
+
+/// The tables the task selects, with where they land.
+async fn pairs(
+    session: &Session,
+    standing: &Standing<'_>,
+    task: &str,
+    source: &dyn Database,
+) -> Result<Vec<Pair>, CliError> {
+    let arn = standing.output(task, "arn")?;
+    let read = |fault| CliError::failed("the task cannot be read", &fault);
+    let live = migrate::Replication::task(&session.cloud, &arn).await.map_err(read)?;
+    let mappings = Mappings::parse(&live.mappings).map_err(|error| CliError::new(Exit::Failed, error))?;
+    let sql = "select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema') order by 1, 2";
+    let rows =
+        source.query(sql).await.map_err(|error| CliError::failed("the source's tables cannot be read", &error))?;
+    let names = rows.rows.into_iter().filter_map(|mut row| {
+        let (table, schema) = (row.pop()??, row.pop()??);
+        Some(TableName { schema, table })
+    });
+    Ok(names
+        .filter(|name| mappings.selects(name))
+        .map(|name| {
+            let target = mappings.target(&name);
+            Pair {
+                source: (name.schema, name.table),
+                target: (target.schema.to_lowercase(), target.table.to_lowercase()),
+            }
+        })
+        .collect())
+}

@@ -1,0 +1,216 @@
+//! The command line: what can be asked, and which file answers.
+//!
+//! One file per command, named like it; `session` wires engine, AWS or sandbox and output
+//! together; `error` is the only place that knows exit codes and hints. Nothing imports `cli`.
+
+mod apply;
+mod check;
+mod data;
+mod down;
+mod error;
+mod interrupt;
+mod migrate;
+mod models;
+mod plan;
+mod sample;
+mod sandbox;
+mod schema;
+mod session;
+mod status;
+mod up;
+mod upload;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use error::{CliError, Exit};
+
+use crate::report::output::{Output, Wishes};
+
+/// PostgreSQL to AWS DMS to Redshift Serverless, from one YAML stack
+#[derive(Debug, Parser)]
+#[command(name = "towpath", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Stack file [default: the only file in `stacks/`]
+    #[arg(long, global = true, value_name = "FILE", env = "TOWPATH_STACK")]
+    stack: Option<PathBuf>,
+    /// Environment of the stack file to lay over it
+    #[arg(long, global = true, value_name = "NAME", env = "TOWPATH_ENV")]
+    env: Option<String>,
+    /// Value of a `${var.NAME}`, as NAME=VALUE; may be repeated
+    #[arg(long = "var", global = true, value_name = "NAME=VALUE", value_parser = variable)]
+    vars: Vec<(String, String)>,
+    /// Where to work, over what the stack says
+    #[arg(long = "on", global = true, value_name = "TARGET", value_parser = ["sandbox", "aws"])]
+    on: Option<String>,
+    /// How much faster than AWS the sandbox's states pass
+    #[arg(long, global = true, value_name = "FACTOR", default_value_t = 60.0, env = "TOWPATH_SPEED", value_parser = speed)]
+    speed: f64,
+    /// How many calls may be in flight at once
+    #[arg(long, global = true, value_name = "N", default_value_t = 16)]
+    parallel: usize,
+    /// Events and results as NDJSON on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Only results and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// No colours; the variable NO_COLOR says the same
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// Take over the stack from the run that holds it (only if that run is gone)
+    #[arg(long, global = true)]
+    take_over: bool,
+}
+
+/// `--yes`, for commands that change something.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Consent {
+    /// Go ahead without asking
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Which part of a stack to plan, and what may be lost.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Selection {
+    /// Only these resources and what they need; may be repeated
+    #[arg(long = "target", value_name = "NAME")]
+    targets: Vec<String>,
+    /// All but these resources and what needs them; may be repeated
+    #[arg(long = "exclude", value_name = "NAME")]
+    excludes: Vec<String>,
+    /// Delete and make this resource again; may be repeated
+    #[arg(long = "replace", value_name = "NAME")]
+    replace: Vec<String>,
+    /// Allow the loss of what this resource holds; may be repeated
+    #[arg(long = "allow-data-loss", value_name = "NAME")]
+    allow_data_loss: Vec<String>,
+    /// On destroy, also delete roles that belong to the whole account
+    #[arg(long)]
+    include_shared: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check stack and models offline, reporting every problem at once
+    #[command(after_help = "Example:\n  towpath check --stack stacks/club.yaml --env prod")]
+    Check,
+    /// Show what `apply` would do
+    ///
+    /// Exits with 0 when there is nothing to do and with 3 when there is.
+    #[command(
+        after_help = "Examples:\n  towpath plan\n  towpath plan --out club.plan && towpath apply club.plan\n  towpath plan --markdown > comment.md"
+    )]
+    Plan(plan::PlanArgs),
+    /// Make AWS match the stack
+    #[command(
+        after_help = "Examples:\n  towpath apply\n  towpath apply club.plan\n  towpath apply --yes --target instance"
+    )]
+    Apply(apply::ApplyArgs),
+    /// Delete everything the stack owns, then list what is left
+    #[command(after_help = "Example:\n  towpath destroy --allow-data-loss warehouse")]
+    Destroy(apply::DestroyArgs),
+    /// Show what stands, the migration and the expiry
+    #[command(after_help = "Example:\n  towpath status --json")]
+    Status,
+    /// Load CSV files into the source database
+    #[command(after_help = "Example:\n  towpath upload --from data/club")]
+    Upload(upload::UploadArgs),
+    /// Run the replication task, watch it and confirm that the rows arrived
+    #[command(after_help = "Examples:\n  towpath migrate\n  towpath migrate --reload public.events")]
+    Migrate(migrate::MigrateArgs),
+    /// Compare source and warehouse table by table
+    #[command(after_help = "Example:\n  towpath validate --level columns")]
+    Validate(migrate::ValidateArgs),
+    /// Build and test the SQL models
+    #[command(
+        after_help = "Examples:\n  towpath models build\n  towpath models run --select rbt_event_rsvps_daily+ --full-refresh\n  towpath models test --vars 'check_events_membership: true'"
+    )]
+    Models(models::ModelsArgs),
+    /// All of it: apply, upload, migrate, validate, models; does only what is not done yet
+    #[command(after_help = "Example:\n  towpath up --yes")]
+    Up(up::UpArgs),
+    /// Destroy the stack and prove that nothing is left
+    #[command(after_help = "Example:\n  towpath down --yes")]
+    Down(down::DownArgs),
+    /// Write sample data
+    #[command(after_help = "Example:\n  towpath sample club --scale 1 --seed 7 --out data/club")]
+    Sample(sample::SampleArgs),
+    /// Run the local AWS in the foreground, for other clients
+    #[command(
+        after_help = "Example:\n  towpath sandbox --port 4566 &\n  AWS_ENDPOINT_URL=http://127.0.0.1:4566 aws dms describe-endpoints"
+    )]
+    Sandbox(sandbox::SandboxArgs),
+    /// Watches the sandbox's database server; started by towpath itself
+    #[command(hide = true)]
+    SandboxSupervisor { directory: PathBuf },
+    /// Print the JSON Schema of stack files
+    #[command(after_help = "Example:\n  towpath schema > docs/stack.schema.json")]
+    Schema,
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  towpath completions bash > /etc/bash_completion.d/towpath")]
+    Completions { shell: clap_complete::Shell },
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write NAME=VALUE".to_owned())
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|speed| speed.is_finite() && *speed >= 1.0)
+        .ok_or_else(|| "a number from 1 (as slow as AWS) upwards".to_owned())
+}
+
+/// Runs what the command line asks for and says what went wrong. The result is the exit code.
+pub async fn run(cli: Cli) -> Exit {
+    let output = Output::new(Wishes {
+        json: cli.global.json,
+        quiet: cli.global.quiet,
+        no_color: cli.global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+    });
+    match Box::pin(dispatch(cli, &output)).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            output.clear();
+            error.show(&output);
+            error.exit
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CliError> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Check => check::run(global, output),
+        Command::Plan(args) => plan::run(global, &args, output).await,
+        Command::Apply(args) => apply::run(global, &args, output).await,
+        Command::Destroy(args) => apply::destroy(global, &args, output).await,
+        Command::Status => status::run(global, output).await,
+        Command::Upload(args) => upload::run(global, &args, output).await,
+        Command::Migrate(args) => migrate::run(global, &args, output).await,
+        Command::Validate(args) => migrate::validate(global, &args, output).await,
+        Command::Models(args) => models::run(global, &args, output).await,
+        Command::Up(args) => up::run(global, &args, output).await,
+        Command::Down(args) => down::run(global, &args, output).await,
+        Command::Sample(args) => sample::run(&args, output),
+        Command::Sandbox(args) => sandbox::run(global, &args, output).await,
+        Command::SandboxSupervisor { directory } => sandbox::supervise(&directory).await,
+        Command::Schema => schema::run(output),
+        Command::Completions { shell } => schema::completions(shell, output),
+    }
+}

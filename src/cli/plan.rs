@@ -1,0 +1,186 @@
+//! `towpath plan`, and how every command that acts makes its plan.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use towpath_engine::apply::retry::Retry;
+use towpath_engine::journal::{Journal, Replay, replay};
+use towpath_engine::kind::Place;
+use towpath_engine::observe::{Observation, observe};
+use towpath_engine::plan::{BuildInput, Options, Plan, Verb, build};
+
+use super::session::Session;
+use super::{CliError, Exit, Global, Selection};
+use crate::report::output::Output;
+use crate::report::plan::{markdown, text};
+
+/// Arguments of `towpath plan`.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// Plan the destruction of the stack
+    #[arg(long)]
+    destroy: bool,
+    /// Save the plan; `towpath apply FILE` does exactly that or refuses
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print Markdown for a pull request
+    #[arg(long)]
+    markdown: bool,
+    /// Say how many AWS calls were made, by operation
+    #[arg(long)]
+    calls: bool,
+}
+
+/// Shows the plan.
+pub(super) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {
+    let session = Session::open(global, output).await?;
+    let verb = if args.destroy { Verb::Destroy } else { Verb::Apply };
+    let (plan, _) = make(&session, &args.selection, verb, output).await?;
+    output.json("plan", &serde_json::json!({ "plan": plan }));
+    output.data(&if args.markdown { markdown(&plan) } else { text(&plan, output.color) });
+    if let Some(path) = &args.out {
+        save(&plan, path)?;
+        output.talk(&format!(
+            "Saved to `{}`. To apply exactly this:\n\n    towpath apply {}",
+            path.display(),
+            path.display()
+        ));
+    }
+    if args.calls {
+        let calls = session.cloud.calls();
+        output.json("calls", &serde_json::json!({ "calls": calls }));
+        for (operation, count) in &calls {
+            output.talk(&format!("{count:>4}  {operation}"));
+        }
+        output.talk(&format!("{:>4}  AWS calls in all", calls.values().sum::<u64>()));
+    }
+    session.close().await;
+    Ok(if plan.is_empty() && plan.is_allowed() { Exit::Done } else { Exit::Differences })
+}
+
+/// Makes a plan from what is there now.
+pub(super) async fn make(
+    session: &Session,
+    selection: &Selection,
+    verb: Verb,
+    output: &Output,
+) -> Result<(Plan, Observation), CliError> {
+    known(session, selection)?;
+    let place = session.locate().await?;
+    let replay = remembered(session)?;
+    output.bar("observe", "reading what is there", None);
+    let observed = look(session, &replay).await;
+    output.finish("observe");
+    let observation = observed?;
+    let plan = decide(session, selection, verb, &place, &replay, &observation, Vec::new());
+    Ok((plan, observation))
+}
+
+/// Reads the world.
+pub(super) async fn look(session: &Session, replay: &Replay) -> Result<Observation, CliError> {
+    let read = |fault| CliError::failed("cannot read what is there", &fault);
+    session.cloud.forget().await;
+    let retry = Retry::new(session.clock.as_ref(), seed());
+    let mut also = retry.call("tagging", || session.cloud.owned_kinds(&session.stack.name)).await.map_err(read)?;
+    also.extend(replay.kinds.iter().cloned());
+    observe(&session.stack, &session.registry, &also, &retry).await.map_err(read)
+}
+
+/// What the journal remembers.
+pub(super) fn remembered(session: &Session) -> Result<Replay, CliError> {
+    let entries = session.journal().entries();
+    entries.map(|entries| replay(&entries)).map_err(|error| CliError::failed("the journal cannot be read", &error))
+}
+
+/// The plan for an observation.
+pub(super) fn decide(
+    session: &Session,
+    selection: &Selection,
+    verb: Verb,
+    place: &Place,
+    replay: &Replay,
+    observation: &Observation,
+    adopt: Vec<String>,
+) -> Plan {
+    let expires = session.stack.expires.and_then(|seconds| i64::try_from(seconds).ok()).map(chrono::Duration::seconds);
+    let options = Options {
+        verb,
+        targets: selection.targets.clone(),
+        excludes: selection.excludes.clone(),
+        replace: selection.replace.clone(),
+        allow_data_loss: selection.allow_data_loss.clone(),
+        include_shared: selection.include_shared,
+        expires_at: expires.map(|lasts| session.clock.now() + lasts),
+        adopt,
+        ..Options::default()
+    };
+    build(&BuildInput {
+        stack: &session.stack,
+        observation,
+        registry: &session.registry,
+        place,
+        options: &options,
+        replay,
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// Refuses names on the command line that the stack does not have.
+fn known(session: &Session, selection: &Selection) -> Result<(), CliError> {
+    let names = [&selection.targets, &selection.excludes, &selection.replace];
+    for name in names.into_iter().flatten() {
+        if !session.stack.resources.contains_key(name) {
+            let close = towpath_engine::diag::closest(name, session.stack.resources.keys().map(String::as_str));
+            let error = CliError::new(Exit::Usage, format!("the stack has no resource `{name}`"));
+            return Err(match close {
+                Some(close) => error.hint(format!("did you mean `{close}`?")),
+                None => error,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The seed of retry jitter: fixed in tests, the process otherwise.
+pub(super) fn seed() -> u64 {
+    std::env::var("TOWPATH_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| u64::from(std::process::id()))
+}
+
+fn save(plan: &Plan, path: &std::path::Path) -> Result<(), CliError> {
+    let wrong = |error: &dyn std::error::Error| {
+        CliError::failed(format!("the plan cannot be saved to `{}`", path.display()), error)
+    };
+    let text = serde_json::to_string_pretty(plan).map_err(|error| wrong(&error))?;
+    std::fs::write(path, text).map_err(|error| wrong(&error))
+}
+
+/// Reads a saved plan of this stack, place and version.
+pub(super) fn restore(session: &Session, place: &Place, path: &std::path::Path) -> Result<Plan, CliError> {
+    let wrong = |error: &dyn std::error::Error| {
+        CliError::failed(format!("`{}` is not a plan of towpath", path.display()), error).with_exit(Exit::Usage)
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    let plan: Plan = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    let refuse = |what: &str| {
+        Err(CliError::new(Exit::Failed, format!("the plan was made for {what}"))
+            .hint("make a new one: towpath plan --out FILE"))
+    };
+    if plan.version != env!("CARGO_PKG_VERSION") {
+        return refuse(&format!("towpath {}, this is {}", plan.version, env!("CARGO_PKG_VERSION")));
+    }
+    if plan.place != *place {
+        return refuse(&format!(
+            "stack `{}` in account {}, region {}",
+            plan.place.stack, plan.place.account, plan.place.region
+        ));
+    }
+    if plan.stack_hash != towpath_engine::stack::stack_hash(&session.stack) {
+        return refuse("another version of the stack file");
+    }
+    Ok(plan)
+}

@@ -1,0 +1,89 @@
+//! `towpath up`: everything in order, with one question, doing only what is not done yet.
+
+use std::time::Instant;
+
+use clap::Args;
+use towpath_engine::plan::Verb;
+
+use super::apply::{Held, allowed, ask, carry_out, hold, show};
+use super::session::Session;
+use super::{CliError, Consent, Exit, Global, Selection, data, migrate, models, plan, upload};
+use crate::migrate::{Options, Outcome};
+use crate::report::output::Output;
+use crate::report::style::duration;
+
+/// Arguments of `towpath up`.
+#[derive(Debug, Args)]
+pub(super) struct UpArgs {
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// Runs all stages.
+pub(super) async fn run(global: &Global, args: &UpArgs, output: &Output) -> Result<Exit, CliError> {
+    let session = Session::open(global, output).await?;
+    let held = hold(&session, "up").await?;
+    let began = Instant::now();
+    let result = stages(&session, &held, args.consent, output).await;
+    output.clear();
+    held.release().await;
+    session.close().await;
+    if let Ok(exit) = &result {
+        let ended = if *exit == Exit::Done { "Done" } else { "Ended with findings" };
+        output.talk(&format!("\n{ended} in {}.", duration(began.elapsed().as_secs_f64())));
+        output.json("up", &serde_json::json!({ "exit": exit.code(), "seconds": began.elapsed().as_secs_f64() }));
+    }
+    result
+}
+
+async fn stages(session: &Session, held: &Held, consent: Consent, output: &Output) -> Result<Exit, CliError> {
+    let title = |text: &str| output.talk(&format!("\n{}", output.talk_color.bold(text)));
+    let (plan, _) = plan::make(session, &Selection::default(), Verb::Apply, output).await?;
+    show(&plan, output);
+    allowed(&plan)?;
+    ask_once(&plan, consent, output)?;
+    if !plan.is_empty() {
+        title("Applying");
+        let exit = carry_out(session, held, &plan, "up", output).await?;
+        if exit != Exit::Done {
+            return Ok(exit);
+        }
+    }
+    let pipeline = &session.stack.pipeline;
+    let mut worst = Exit::Done;
+    let again = "towpath up";
+    if pipeline.upload.is_some() {
+        title("Uploading");
+        data::unless_interrupted(session, again, upload::stage(session, None, false, output)).await?;
+    }
+    let mut outcome = Outcome::Unchanged;
+    if pipeline.migrate.is_some() {
+        title("Migrating");
+        outcome =
+            data::unless_interrupted(session, again, migrate::stage(session, &Options::default(), output)).await?;
+    }
+    if pipeline.validate.is_some() && pipeline.migrate.is_some() && outcome != Outcome::Replicating {
+        title("Validating");
+        let exit = data::unless_interrupted(session, again, migrate::compare(session, None, output)).await?;
+        if exit != Exit::Done {
+            return Err(CliError::new(
+                Exit::Differences,
+                "the warehouse differs from the source; the models were not built",
+            )
+            .hint("to load everything again: towpath migrate --reload-all"));
+        }
+    }
+    if pipeline.models.is_some() {
+        title("Building the models");
+        worst = data::unless_interrupted(session, again, models::stage(session, output)).await?;
+    }
+    Ok(worst)
+}
+
+/// One question for everything.
+fn ask_once(plan: &towpath_engine::plan::Plan, consent: Consent, output: &Output) -> Result<(), CliError> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    ask(consent, "Apply this plan, then upload, migrate and build?", output)
+}
