@@ -11,7 +11,7 @@ use serde_json::json;
 use super::graph::{Edge, Names};
 use super::header::{listed, missing, not_one_of, start, unknown_field, wrong_type};
 use super::yaml::{Entry, Node, Tree, plain};
-use crate::diag::{Diagnostic, Span};
+use crate::diag::{Diagnostic, Span, closest};
 use crate::kind::{FieldFacts, RefersTo};
 use crate::value::{Map, Reference, Value};
 
@@ -162,7 +162,7 @@ impl Checker<'_> {
                     value.insert(entry.key.clone(), checked);
                 }
             } else if others == Some(&Value::Bool(false)) {
-                guessed.extend(crate::diag::closest(&entry.key, known.iter().copied()));
+                guessed.extend(closest(&entry.key, known.iter().copied()));
                 found.mistakes.push(unknown_field(entry, &known, block));
             } else {
                 let any = Value::Bool(true);
@@ -200,8 +200,10 @@ impl Checker<'_> {
         if text == self.own {
             let summary = "A resource refers to itself";
             let detail = format!("`{text}` would have to exist before it is made.");
-            let diagnostic = Diagnostic::error("self-reference", summary, node.span.clone(), "this very resource");
-            found.mistakes.push(diagnostic.with_detail(detail));
+            let diagnostic = Diagnostic::error("self-reference", summary, node.span.clone(), "this very resource")
+                .with_detail(detail);
+            let word = refers_to.words.iter().find(|word| *word == "self").map(|_| "Write `self`.");
+            found.mistakes.push(word.into_iter().fold(diagnostic, Diagnostic::with_help));
             return Value::Null;
         }
         match self.names.accept(text, &refers_to.kinds, &node.span) {
@@ -211,7 +213,10 @@ impl Checker<'_> {
                 Reference { resource: text.to_owned(), attribute: refers_to.attribute.clone() }.to_value()
             }
             Err(diagnostic) => {
-                found.mistakes.push(also_physical(*diagnostic, refers_to));
+                let diagnostic = also_physical(*diagnostic, refers_to);
+                let word = closest(text, refers_to.words.iter().map(String::as_str));
+                let help = word.map(|word| format!("Did you mean `{word}`?"));
+                found.mistakes.push(help.into_iter().fold(diagnostic, Diagnostic::with_help));
                 Value::Null
             }
         }

@@ -183,8 +183,17 @@ pub(crate) fn missing(field: &str, block: &str, place: Span) -> Diagnostic {
 
 /// The diagnostic for a value of another type.
 pub(crate) fn wrong_type(node: &Node, expected: &str) -> Diagnostic {
-    let label = format!("this is {}, expected {expected}", node.describe());
-    Diagnostic::error("wrong-type", "A value has the wrong type", node.span.clone(), label)
+    let label = match node.tree {
+        Tree::Null => format!("nothing is written here, expected {expected}"),
+        _ => format!("this is {}, expected {expected}", node.describe()),
+    };
+    let diagnostic = Diagnostic::error("wrong-type", "A value has the wrong type", node.span.clone(), label);
+    let switch = node.text().filter(|_| expected.contains("`true` or `false`")).map(str::to_lowercase);
+    match switch.as_deref() {
+        Some("yes" | "on" | "y") => diagnostic.with_help("Write `true`."),
+        Some("no" | "off" | "n") => diagnostic.with_help("Write `false`."),
+        _ => diagnostic,
+    }
 }
 
 /// The diagnostic for a word that is not on the list.

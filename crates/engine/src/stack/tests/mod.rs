@@ -1,6 +1,7 @@
 //! Loading: what a good file becomes, and what every planted mistake is told as.
 
 mod kinds;
+mod mistakes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
