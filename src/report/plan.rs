@@ -55,7 +55,7 @@ pub fn markdown(plan: &Plan) -> String {
 fn paint(color: Color, action: Action, text: &str) -> String {
     match action {
         Action::Create | Action::Resume => color.green(text),
-        Action::Update | Action::Tag | Action::Pause => color.yellow(text),
+        Action::Update | Action::Tag | Action::Pause | Action::Wait => color.yellow(text),
         Action::Delete => color.red(text),
     }
 }
@@ -75,6 +75,7 @@ fn verb(step: &Step) -> &'static str {
         (Action::Tag, _) => "gets its tags",
         (Action::Pause, _) => "is stopped for a change",
         (Action::Resume, _) => "is started again",
+        (Action::Wait, _) => "is on its way already and waited for",
     }
 }
 

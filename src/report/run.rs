@@ -19,6 +19,7 @@ fn done(action: Action) -> &'static str {
         Action::Tag => "tagged",
         Action::Pause => "stopped",
         Action::Resume => "started again",
+        Action::Wait => "ready",
     }
 }
 
@@ -31,6 +32,7 @@ fn doing(action: Action) -> &'static str {
         Action::Tag => "tagging",
         Action::Pause => "stopping",
         Action::Resume => "starting again",
+        Action::Wait => "waiting for",
     }
 }
 

@@ -21,4 +21,6 @@ pub mod plan;
 pub mod schema;
 pub mod secret;
 pub mod stack;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod value;

@@ -8,6 +8,7 @@
 mod poll;
 pub mod retry;
 mod step;
+mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,6 +99,7 @@ struct Run<'a> {
     began: chrono::DateTime<chrono::Utc>,
     outputs: Mutex<BTreeMap<String, Outputs>>,
     lists: poll::Lists,
+    quiet: retry::Quiet,
 }
 
 /// Carries out a plan. Returns only when nothing is in flight any more.
@@ -107,8 +109,14 @@ pub async fn run(plan: &Plan, verb: &str, context: &Context<'_>) -> Result<Summa
             return Err(RunError::UnknownKind(step.address.kind.clone()));
         }
     }
-    let run =
-        Run { context, plan, began: context.clock.now(), outputs: Mutex::default(), lists: poll::Lists::default() };
+    let run = Run {
+        context,
+        plan,
+        began: context.clock.now(),
+        outputs: Mutex::default(),
+        lists: poll::Lists::default(),
+        quiet: retry::Quiet::default(),
+    };
     run.record(Record::Began { verb: verb.to_owned(), stack_hash: plan.stack_hash.clone() })?;
     run.tell(EventKind::RunStarted {
         run: context.run.clone(),

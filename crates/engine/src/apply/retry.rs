@@ -28,13 +28,18 @@ const THROTTLED: f64 = 600.0;
 /// Is told of every retry and its delay in seconds.
 pub type Notify<'a> = dyn Fn(&Fault, f64) + Send + Sync + 'a;
 
-/// The retrying of one run.
+/// Until when each service is left alone after it said that there are too many calls.
+#[derive(Default)]
+pub struct Quiet(Mutex<HashMap<String, DateTime<Utc>>>);
+
+/// The retrying of one step or one observation.
 pub struct Retry<'a> {
     clock: &'a dyn Clock,
     /// How many seconds of AWS pass in one second of the clock's `now`.
     scale: f64,
     random: Mutex<StdRng>,
-    quiet_until: Mutex<HashMap<String, DateTime<Utc>>>,
+    own: Quiet,
+    shared: Option<&'a Quiet>,
     notify: Option<&'a Notify<'a>>,
 }
 
@@ -45,9 +50,21 @@ impl<'a> Retry<'a> {
             clock,
             scale: clock.scale(),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
-            quiet_until: Mutex::default(),
+            own: Quiet::default(),
+            shared: None,
             notify: None,
         }
+    }
+
+    /// The same, keeping quiet together with all who share `quiet`.
+    #[must_use]
+    pub fn sharing(mut self, quiet: &'a Quiet) -> Self {
+        self.shared = Some(quiet);
+        self
+    }
+
+    fn quiet(&self) -> &Quiet {
+        self.shared.unwrap_or(&self.own)
     }
 
     /// The same, telling `notify` of every retry and its delay in seconds.
@@ -86,7 +103,7 @@ impl<'a> Retry<'a> {
 
     /// Waits while the service has asked for quiet.
     pub async fn settle(&self, service: &str) {
-        let until = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner).get(prefix(service)).copied();
+        let until = self.quiet().0.lock().unwrap_or_else(PoisonError::into_inner).get(prefix(service)).copied();
         if let Some(until) = until {
             let left = (until - self.clock.now()).as_seconds_f64() * self.scale;
             if left > 0.0 {
@@ -126,7 +143,7 @@ impl<'a> Retry<'a> {
         let delay = most * jitter;
         if fault.class == FaultClass::Throttled {
             let until = self.clock.now() + chrono::Duration::milliseconds((delay / self.scale * 1000.0) as i64);
-            self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner).insert(prefix(service).to_owned(), until);
+            self.quiet().0.lock().unwrap_or_else(PoisonError::into_inner).insert(prefix(service).to_owned(), until);
         }
         Some(delay)
     }

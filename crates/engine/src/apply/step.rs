@@ -3,39 +3,31 @@
 //! Every verb may be repeated after an unknown outcome, because each begins by looking: a create
 //! whose answer was lost is settled by finding the object, never by making another one.
 
-use std::time::Duration;
-
 use super::retry::Retry;
+use super::wait::{Goal, STALE, find, with_identity};
 use super::{Outcome, Run, unwritable};
-use crate::diff;
 use crate::fault::{Fault, FaultClass};
 use crate::journal::Record;
-use crate::kind::{AnyKind, DeleteOptions, Object, Outputs, Poll, Readiness, tag};
+use crate::kind::{AnyKind, DeleteOptions, Object, Outputs, Readiness, tag};
 use crate::plan::{Action, Step};
 use crate::value::{Value, is_unknown, references};
 
-/// Seconds for which a read after a change may still show the old state. Source: the states right
-/// after an asynchronous call that the polling recipes of Terraform's provider allow for.
-const STALE: f64 = 30.0;
+/// Seconds between two looks for an object that may have been made by a call without an answer.
+const SEARCH: f64 = 2.0;
 
-/// Shortest seconds between two looks.
-const SHORTEST: f64 = 0.5;
+/// Why a step does not go on.
+pub(super) enum Halt {
+    Fault(Fault),
+    /// Somebody else has taken the stack over: no call may be made any more.
+    LeaseLost,
+    /// The run was interrupted while the step had not had its way yet.
+    Interrupted(Fault),
+}
 
-/// What is waited for.
-enum Goal<'a> {
-    /// Ready, and the named fields as in the spec.
-    Ready {
-        identity: &'a str,
-        spec: &'a Value,
-        fields: &'a [String],
-    },
-    Gone {
-        identity: &'a str,
-    },
-    Running {
-        identity: &'a str,
-        wanted: bool,
-    },
+impl From<Fault> for Halt {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 pub(super) async fn carry_out(run: &Run<'_>, step: &Step) -> Outcome {
@@ -50,23 +42,27 @@ pub(super) async fn carry_out(run: &Run<'_>, step: &Step) -> Outcome {
             delay,
         });
     };
-    let retry = Retry::new(run.context.clock, run.context.seed ^ step.id as u64).telling(&notify);
+    let seed = run.context.seed ^ step.id as u64;
+    let retry = Retry::new(run.context.clock, seed).sharing(&run.quiet).telling(&notify);
     let one = One { run, step, kind: kind.as_ref(), retry: &retry };
     match one.carry_out().await {
         Ok(outcome) => outcome,
-        Err(fault) => Outcome::Failed(fault),
+        Err(Halt::Fault(fault)) => Outcome::Failed(fault),
+        Err(Halt::LeaseLost) => Outcome::LeaseLost,
+        Err(Halt::Interrupted(fault)) => Outcome::InProgress(fault.message),
     }
 }
 
-struct One<'a> {
-    run: &'a Run<'a>,
-    step: &'a Step,
-    kind: &'a dyn AnyKind,
-    retry: &'a Retry<'a>,
+/// One step at work.
+pub(super) struct One<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) step: &'a Step,
+    pub(super) kind: &'a dyn AnyKind,
+    pub(super) retry: &'a Retry<'a>,
 }
 
 impl One<'_> {
-    async fn carry_out(&self) -> Result<Outcome, Fault> {
+    async fn carry_out(&self) -> Result<Outcome, Halt> {
         let spec = self.run.resolved(&self.step.spec);
         if is_unknown(&spec) {
             let missing = references(&spec).remove(0);
@@ -74,12 +70,12 @@ impl One<'_> {
                 FaultClass::Invalid,
                 "resolve",
                 format!("`{}` has no output `{}`", missing.resource, missing.attribute),
-            ));
+            )
+            .into());
         }
-        if self.run.context.lease.is_lost() {
-            return Ok(Outcome::LeaseLost);
-        }
+        self.may_call()?;
         let began = self.run.context.clock.now();
+        // Waiting changes nothing, but its end settles what an earlier run meant to do.
         let intended = Record::Intended {
             address: self.step.address.clone(),
             action: self.step.action,
@@ -94,6 +90,7 @@ impl One<'_> {
             Action::Tag => self.tag().await?,
             Action::Pause => self.turn(false).await?,
             Action::Resume => self.turn(true).await?,
+            Action::Wait => self.take_up().await?,
         };
         if let Outcome::Done { outputs, .. } = &outcome {
             let identity = outputs.get("identity").and_then(Value::as_str).unwrap_or(&self.step.identity).to_owned();
@@ -111,13 +108,23 @@ impl One<'_> {
         self.run.record(record).map_err(|error| unwritable(&error))
     }
 
-    /// Reads the kind's objects, at the earliest with a call begun now.
+    /// Refuses the next call once the stack is somebody else's.
+    pub(super) fn may_call(&self) -> Result<(), Halt> {
+        if self.run.context.lease.is_lost() { Err(Halt::LeaseLost) } else { Ok(()) }
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.run.stops(false)
+    }
+
+    /// Reads the kind's objects with a call begun now.
     async fn look(&self) -> Result<std::sync::Arc<Vec<Object>>, Fault> {
-        self.run.lists.read(self.kind, self.run.context.clock.now(), self.run.context.clock, self.retry).await
+        let mark = self.run.lists.mark(self.kind);
+        self.run.lists.read(self.kind, mark, 0.0, self.run.context.clock, self.retry).await
     }
 
     async fn find(&self, identity: &str) -> Result<Option<Object>, Fault> {
-        Ok(self.look().await?.iter().find(|object| object.identity.eq_ignore_ascii_case(identity)).cloned())
+        Ok(find(&self.look().await?, identity).cloned())
     }
 
     /// The object that the step's create has made or would make again: by our tags, else by name.
@@ -133,56 +140,28 @@ impl One<'_> {
         Ok(ours.or_else(named).cloned())
     }
 
+    /// Looks for an object that a call without an answer may have made. Where names are unique a
+    /// second create is refused, so one look is enough; where the service assigns ids it would
+    /// make a second object, so it is looked for as long as reads may be stale.
+    async fn search(&self) -> Result<Option<Object>, Fault> {
+        let began = self.run.context.clock.now();
+        loop {
+            let found = self.find_made().await?;
+            let settled = !self.kind.facts().assigned_identity || self.retry.since(began) >= STALE;
+            if found.is_some() || settled {
+                return Ok(found);
+            }
+            self.sleep(SEARCH).await;
+        }
+    }
+
     fn is_ours(&self, object: &Object) -> bool {
         object.owner() == Some((self.run.plan.place.stack.as_str(), self.step.address.name.as_str()))
     }
 
-    async fn create(&self, spec: &Value) -> Result<Outcome, Fault> {
+    async fn create(&self, spec: &Value) -> Result<Outcome, Halt> {
         let facts = self.kind.facts();
-        let mut tags = self.step.tags.clone();
-        if tags.contains_key(tag::STACK) {
-            tags.insert(tag::RUN.to_owned(), self.run.context.run.clone());
-        }
-        let began = self.run.context.clock.now();
-        let mut attempt = 0;
-        let mut recovered = false;
-        let identity = loop {
-            self.retry.settle(self.kind.kind()).await;
-            let fault = match self.kind.create(&self.step.identity, spec, &tags).await {
-                Ok(identity) => break identity,
-                Err(fault) => fault,
-            };
-            // The answer may be lost while the object was made, by this call or an earlier run's.
-            if matches!(fault.class, FaultClass::Unavailable | FaultClass::AlreadyExists)
-                && let Some(object) = self.find_made().await?
-            {
-                match &object.readiness {
-                    Readiness::Deleting => {
-                        self.retry.wait(&fault, facts.poll.interval).await;
-                        attempt += 1;
-                        if self.retry.since(began) < facts.poll.give_up {
-                            continue;
-                        }
-                        return Err(fault);
-                    }
-                    _ if self.is_ours(&object) || self.is_untagged_make(&object) => {
-                        recovered = true;
-                        break object.identity;
-                    }
-                    _ => return Err(self.foreign(&object)),
-                }
-            }
-            let elapsed = self.retry.since(began);
-            let retried = if fault.class == FaultClass::AlreadyExists {
-                // Exists by the service's word and is in no list yet, or is on its way out.
-                (elapsed < STALE).then_some(facts.poll.interval.min(2.0))
-            } else {
-                self.retry.delay(&fault.operation, &fault, attempt, elapsed, facts.poll.give_up)
-            };
-            let Some(delay) = retried else { return Err(fault) };
-            self.retry.wait(&fault, delay).await;
-            attempt += 1;
-        };
+        let (identity, recovered) = self.make(spec).await?;
         let outcome = self
             .wait(&Goal::Ready { identity: &identity, spec, fields: &[] }, facts.create.typical, facts.poll)
             .await?;
@@ -192,11 +171,80 @@ impl One<'_> {
         Ok(outcome)
     }
 
-    /// Whether an object without tags is the one this step's lost create has made: its kind sends
-    /// tags apart from the create, and the plan saw that nothing had the name.
-    fn is_untagged_make(&self, object: &Object) -> bool {
+    /// Makes the object or finds the one that a lost call has made: its identity, and whether it
+    /// was found.
+    async fn make(&self, spec: &Value) -> Result<(String, bool), Halt> {
+        let poll = self.kind.facts().poll;
+        let tags = self.tags();
+        // A second object of one name is refused by the service only where names are identities.
+        if self.kind.facts().assigned_identity
+            && let Some(object) = self.find_made().await?.filter(|object| self.is_ours(object))
+            && !self.is_replaced(&object)
+        {
+            return Ok((object.identity, true));
+        }
+        let began = self.run.context.clock.now();
+        let mut attempt = 0;
+        let mut unknown = false;
+        loop {
+            self.retry.settle(self.kind.kind()).await;
+            self.may_call()?;
+            let fault = match self.kind.create(&self.step.identity, spec, &tags).await {
+                Ok(identity) => return Ok((identity, false)),
+                Err(fault) => fault,
+            };
+            // The answer may be lost while the object was made, by this call or an earlier run's.
+            unknown |= fault.class == FaultClass::Unavailable;
+            let mut leaves = false;
+            if matches!(fault.class, FaultClass::Unavailable | FaultClass::AlreadyExists)
+                && let Some(object) = self.search().await?
+            {
+                leaves = object.readiness == Readiness::Deleting || self.is_replaced(&object);
+                if !leaves {
+                    if self.is_ours(&object) || self.is_untagged_make(&object, unknown) {
+                        return Ok((object.identity, true));
+                    }
+                    return Err(self.foreign(&object).into());
+                }
+            }
+            let elapsed = self.retry.since(began);
+            let delay = match (fault.class, leaves) {
+                (FaultClass::AlreadyExists, true) => (elapsed < poll.give_up).then_some(poll.interval),
+                // Exists by the service's word and is in no list yet, or is on its way out.
+                (FaultClass::AlreadyExists, false) => (elapsed < STALE).then_some(SEARCH),
+                _ => self.retry.delay(&fault.operation, &fault, attempt, elapsed, poll.give_up),
+            };
+            let Some(delay) = delay else { return Err(fault.into()) };
+            self.pause_before_retry(&fault, delay).await?;
+            attempt += 1;
+        }
+    }
+
+    /// Whether the object is the one that this plan has deleted to make room: a list that still
+    /// shows it is stale.
+    fn is_replaced(&self, object: &Object) -> bool {
+        self.run.plan.steps.iter().any(|step| {
+            step.action == Action::Delete
+                && step.address.kind == self.step.address.kind
+                && step.identity.eq_ignore_ascii_case(&object.identity)
+                && self.kind.facts().assigned_identity
+        })
+    }
+
+    async fn pause_before_retry(&self, fault: &Fault, delay: f64) -> Result<(), Halt> {
+        if self.is_interrupted() {
+            return Err(Halt::Interrupted(fault.clone()));
+        }
+        self.retry.wait(fault, delay).await;
+        Ok(())
+    }
+
+    /// Whether an object without tags is the one that a create of this step has made whose answer
+    /// was lost, together with its tags. Kinds without tags go by their names alone.
+    fn is_untagged_make(&self, object: &Object, unknown: bool) -> bool {
         let untagged = object.tags.as_ref().is_none_or(std::collections::BTreeMap::is_empty);
-        !self.kind.facts().taggable || untagged || !self.step.tags.contains_key(tag::STACK)
+        let is_shared = !self.step.tags.contains_key(tag::STACK);
+        !self.kind.facts().taggable || is_shared || (untagged && unknown)
     }
 
     fn foreign(&self, object: &Object) -> Fault {
@@ -211,16 +259,17 @@ impl One<'_> {
         )
     }
 
-    async fn update(&self, spec: &Value) -> Result<Outcome, Fault> {
+    async fn update(&self, spec: &Value) -> Result<Outcome, Halt> {
         let facts = self.kind.facts();
         let fields: Vec<String> = self.step.changes.iter().map(|change| change.path.clone()).collect();
         let began = self.run.context.clock.now();
         let mut attempt = 0;
         loop {
             let object = self.required().await?;
+            self.may_call()?;
             if let Readiness::Pending(status) = &object.readiness {
                 // Changing what is already changing is refused by every service.
-                if self.retry.since(began) >= facts.poll.give_up {
+                if self.retry.since(began) >= facts.poll.give_up || self.is_interrupted() {
                     return Ok(Outcome::InProgress(status.clone()));
                 }
                 self.sleep(facts.poll.interval).await;
@@ -235,6 +284,17 @@ impl One<'_> {
         self.wait(&Goal::Ready { identity: &identity, spec, fields: &fields }, facts.update.typical, facts.poll).await
     }
 
+    /// Waits for what an earlier run has begun.
+    async fn take_up(&self) -> Result<Outcome, Halt> {
+        let facts = self.kind.facts();
+        let goal = Goal::Ready { identity: &self.step.identity, spec: &Value::Null, fields: &[] };
+        let outcome = self.wait(&goal, facts.create.typical, facts.poll).await?;
+        match outcome {
+            Outcome::Done { outputs, .. } => Ok(Outcome::Done { outputs, recovered: true }),
+            other => Ok(other),
+        }
+    }
+
     async fn required(&self) -> Result<Object, Fault> {
         self.find(&self.step.identity).await?.ok_or_else(|| {
             Fault::local(
@@ -246,19 +306,16 @@ impl One<'_> {
     }
 
     /// Waits for the next attempt or returns the fault.
-    async fn again(&self, fault: &Fault, attempt: &mut u32, began: chrono::DateTime<chrono::Utc>) -> Result<(), Fault> {
+    async fn again(&self, fault: &Fault, attempt: &mut u32, began: chrono::DateTime<chrono::Utc>) -> Result<(), Halt> {
         let busy = self.kind.facts().poll.give_up;
-        match self.retry.delay(&fault.operation, fault, *attempt, self.retry.since(began), busy) {
-            Some(delay) => {
-                *attempt += 1;
-                self.retry.wait(fault, delay).await;
-                Ok(())
-            }
-            None => Err(fault.clone()),
-        }
+        let Some(delay) = self.retry.delay(&fault.operation, fault, *attempt, self.retry.since(began), busy) else {
+            return Err(fault.clone().into());
+        };
+        *attempt += 1;
+        self.pause_before_retry(fault, delay).await
     }
 
-    async fn delete(&self) -> Result<Outcome, Fault> {
+    async fn delete(&self) -> Result<Outcome, Halt> {
         let facts = self.kind.facts();
         let options = DeleteOptions { final_snapshot: self.step.final_snapshot.clone(), force: true };
         let began = self.run.context.clock.now();
@@ -268,6 +325,7 @@ impl One<'_> {
             if object.readiness == Readiness::Deleting {
                 break;
             }
+            self.may_call()?;
             match self.kind.delete(&object, &options).await {
                 Ok(()) => break,
                 Err(fault) if fault.is_not_found() => return Ok(gone(true)),
@@ -285,14 +343,14 @@ impl One<'_> {
         self.wait(&Goal::Gone { identity: &self.step.identity }, facts.delete.typical, facts.poll).await
     }
 
-    async fn tag(&self) -> Result<Outcome, Fault> {
+    async fn tag(&self) -> Result<Outcome, Halt> {
         let object = self.required().await?;
         self.retry.call(self.kind.kind(), || self.kind.tag(&object, &self.step.tags)).await?;
         Ok(Outcome::Done { outputs: with_identity(&object), recovered: false })
     }
 
     /// Stops or starts running work. Before a stop it is journalled that it must run again.
-    async fn turn(&self, wanted: bool) -> Result<Outcome, Fault> {
+    async fn turn(&self, wanted: bool) -> Result<Outcome, Halt> {
         let facts = self.kind.facts();
         let began = self.run.context.clock.now();
         let deleted =
@@ -309,6 +367,7 @@ impl One<'_> {
             if object.running == wanted && object.readiness == Readiness::Ready {
                 break;
             }
+            self.may_call()?;
             let call = if wanted { self.kind.resume(&object).await } else { self.kind.pause(&object).await };
             match call {
                 Ok(()) => break,
@@ -318,118 +377,8 @@ impl One<'_> {
         let identity = self.step.identity.clone();
         self.wait(&Goal::Running { identity: &identity, wanted }, facts.update.typical, facts.poll).await
     }
-
-    /// Looks until the goal is reached. The first looks come early and the intervals grow with the
-    /// time waited, so that short waits end soon and long ones cost few calls.
-    async fn wait(&self, goal: &Goal<'_>, typical: f64, poll: Poll) -> Result<Outcome, Fault> {
-        let began = self.run.context.clock.now();
-        let mut steady = 0;
-        let mut status = String::from("waiting");
-        self.sleep(poll.first.min(typical * 0.8)).await;
-        loop {
-            let objects = self.look().await?;
-            let waited = self.retry.since(began);
-            match self.reached(goal, &objects, waited)? {
-                Look::Reached(outputs) => {
-                    steady += 1;
-                    if steady >= poll.stable {
-                        return Ok(Outcome::Done { outputs, recovered: false });
-                    }
-                }
-                Look::NotYet(now) => {
-                    steady = 0;
-                    if now != status {
-                        self.run.tell(crate::event::EventKind::StepWaiting {
-                            step: self.step.id,
-                            address: self.step.address.clone(),
-                            status: now.clone(),
-                        });
-                        status = now;
-                    }
-                }
-            }
-            if waited >= poll.give_up {
-                return Ok(Outcome::InProgress(status));
-            }
-            self.sleep((waited * 0.02).clamp(SHORTEST, poll.interval.max(SHORTEST))).await;
-        }
-    }
-
-    fn reached(&self, goal: &Goal<'_>, objects: &[Object], waited: f64) -> Result<Look, Fault> {
-        let find = |identity: &str| objects.iter().find(|object| object.identity.eq_ignore_ascii_case(identity));
-        match goal {
-            Goal::Gone { identity } => Ok(match find(identity) {
-                None => Look::Reached(Outputs::new()),
-                Some(object) => Look::NotYet(describe(object)),
-            }),
-            Goal::Running { identity, wanted } => match find(identity) {
-                Some(object) if object.running == *wanted && object.readiness == Readiness::Ready => {
-                    Ok(Look::Reached(with_identity(object)))
-                }
-                Some(object) => Ok(Look::NotYet(describe(object))),
-                None => Err(self.lost(identity)),
-            },
-            Goal::Ready { identity, spec, fields } => match find(identity) {
-                None if waited < STALE => Ok(Look::NotYet("not visible yet".to_owned())),
-                None => Err(self.lost(identity)),
-                Some(object) => match &object.readiness {
-                    Readiness::Failed(reason) if waited >= STALE || fields.is_empty() => Err(Fault::local(
-                        FaultClass::Other,
-                        format!("{}:wait", self.kind.kind()),
-                        format!("`{identity}` is in a failed state: {reason}"),
-                    )),
-                    Readiness::Ready if waited >= STALE || self.shows(object, spec, fields) => {
-                        Ok(Look::Reached(with_identity(object)))
-                    }
-                    _ => Ok(Look::NotYet(describe(object))),
-                },
-            },
-        }
-    }
-
-    /// Whether a read after an update already shows the new values.
-    fn shows(&self, object: &Object, spec: &Value, fields: &[String]) -> bool {
-        fields.is_empty()
-            || diff::compare(self.kind, spec, &object.state, &object.pending)
-                .changes
-                .iter()
-                .all(|change| !fields.contains(&change.path))
-    }
-
-    fn lost(&self, identity: &str) -> Fault {
-        Fault::local(
-            FaultClass::NotFound,
-            format!("{}:wait", self.kind.kind()),
-            format!("`{identity}` vanished while it was waited for"),
-        )
-    }
-
-    async fn sleep(&self, seconds: f64) {
-        self.run.context.clock.sleep(Duration::from_secs_f64(seconds.max(0.0))).await;
-    }
-}
-
-enum Look {
-    Reached(Outputs),
-    NotYet(String),
 }
 
 fn gone(recovered: bool) -> Outcome {
     Outcome::Done { outputs: Outputs::new(), recovered }
-}
-
-fn with_identity(object: &Object) -> Outputs {
-    let mut outputs = object.outputs.clone();
-    outputs.entry("identity".to_owned()).or_insert_with(|| Value::String(object.identity.clone()));
-    outputs
-}
-
-fn describe(object: &Object) -> String {
-    match &object.readiness {
-        Readiness::Ready if object.running => "running".to_owned(),
-        Readiness::Ready => "ready".to_owned(),
-        Readiness::Pending(status) => status.clone(),
-        Readiness::Failed(reason) => format!("failed: {reason}"),
-        Readiness::Deleting => "deleting".to_owned(),
-    }
 }

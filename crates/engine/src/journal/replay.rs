@@ -34,13 +34,18 @@ pub fn replay(entries: &[Entry]) -> Replay {
     let mut open: BTreeMap<(Address, Action), String> = BTreeMap::new();
     for entry in entries {
         match &entry.record {
-            Record::Began { .. } | Record::Ended { .. } => {}
+            Record::Began { .. } | Record::Ended { complete: false } => {}
+            // A complete run has seen everything that runs before it had left open.
+            Record::Ended { complete: true } => open.clear(),
             Record::Intended { address, action, identity, .. } => {
                 result.kinds.insert(address.kind.clone());
                 open.insert((address.clone(), *action), identity.clone());
             }
             Record::Done { address, action, elapsed, .. } => {
                 open.remove(&(address.clone(), *action));
+                if *action == Action::Wait {
+                    open.remove(&(address.clone(), Action::Create));
+                }
                 if matches!(action, Action::Resume | Action::Delete) {
                     result.must_resume.remove(address);
                 }

@@ -3,10 +3,16 @@
 //! carrying it out is `apply`. Nothing here reads or writes the world.
 
 mod build;
+mod decide;
+mod edges;
+mod graph;
+mod selection;
 mod steps;
+mod tags;
 
-pub use build::{BuildInput, Options, Verb, build, user_tag};
-pub use steps::{changed_since, critical_path, fingerprint};
+pub use build::{BuildInput, Options, Verb, build, drift};
+pub use graph::{changed_since, critical_path, fingerprint};
+pub use tags::user_tag;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +36,8 @@ pub enum Action {
     Pause,
     /// `▸` start that work again.
     Resume,
+    /// `…` wait for an object that an earlier run has left half-way.
+    Wait,
 }
 
 impl Action {
@@ -42,6 +50,7 @@ impl Action {
             Self::Tag => '=',
             Self::Pause => '‖',
             Self::Resume => '▸',
+            Self::Wait => '…',
         }
     }
 }
@@ -188,3 +197,6 @@ impl Plan {
         self.foreign.is_empty() && self.refused.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! What happens to one resource, given what happens to those it needs.
+//!
+//! Resources are decided in the order of their needs, so that a replacement is known before what
+//! holds the replaced object is decided: that must go with it, for AWS deletes nothing in use.
+
+use std::collections::BTreeSet;
+
+use super::build::{Builder, Case, Fate, Verb};
+use super::selection::closure;
+use super::{FieldChange, Foreign, Note, Reason, tags};
+use crate::diff;
+use crate::kind::{AnyKind, Change, Object, Outputs, Readiness, Tags};
+use crate::plan::Action;
+use crate::stack::Resource;
+use crate::value::{Reference, Value, is_unknown, references, resolve};
+
+impl<'a> Builder<'a> {
+    pub(super) fn decide(&mut self, resource_name: &str) {
+        let input = self.input;
+        let resource = &input.stack.resources[resource_name];
+        let kind: &'a dyn AnyKind = input
+            .registry
+            .get(&resource.address.kind)
+            .unwrap_or_else(|| panic!("a loaded stack names only known kinds, not `{}`", resource.address.kind))
+            .as_ref();
+        let looked_up = input.observation.specs.get(resource_name).unwrap_or(&resource.spec);
+        let spec = resolve(looked_up, &|reference| self.output(reference));
+        let name = kind.name(input.place, resource_name, &spec).unwrap_or_else(|_| resource_name.to_owned());
+        let is_shared = kind.is_shared(&spec);
+        let mut case = Case {
+            address: resource.address.clone(),
+            kind,
+            resource: Some(resource),
+            object: self.find(resource, kind, &name, &spec),
+            tags: match (kind.facts().taggable, is_shared) {
+                (false, _) => Tags::new(),
+                (true, true) => tags::shared(input.place),
+                (true, false) => tags::own(input.stack, input.place, resource_name, input.options.expires_at),
+            },
+            spec,
+            identity: name.clone(),
+            name,
+            outputs: Outputs::new(),
+            fate: Fate::Aside,
+        };
+        if input.options.verb == Verb::Apply
+            && case.object.is_some_and(|object| object.readiness == Readiness::Deleting)
+        {
+            case.object = None;
+        }
+        case.identity = case.object.map_or_else(|| case.name.clone(), |object| object.identity.clone());
+        case.fate = match (self.selection.has(resource_name), input.options.verb) {
+            (false, _) => self.left_out(&case),
+            (true, Verb::Apply) => self.wanted(&case, is_shared),
+            (true, Verb::Destroy) => self.doom(&case, is_shared),
+        };
+        case.outputs = self.outputs(&case);
+        self.index.insert(resource_name.to_owned(), self.cases.len());
+        self.cases.push(case);
+    }
+
+    /// The value of a reference, if it is known before anything is done.
+    fn output(&self, reference: &Reference) -> Option<Value> {
+        let case = &self.cases[*self.index.get(&reference.resource)?];
+        case.outputs.get(&reference.attribute).cloned()
+    }
+
+    /// The outputs after the plan: live ones for what stays, except those that the change of the
+    /// spec changes by the kind's own prediction; predicted ones for what is made.
+    fn outputs(&self, case: &Case<'_>) -> Outputs {
+        let place = self.input.place;
+        match (&case.fate, case.object) {
+            (Fate::Change { diff, .. }, Some(object)) if !diff.is_empty() && !self.as_is => {
+                let before = case.kind.predict(place, &object.identity, &object.state);
+                let after = case.kind.predict(place, &object.identity, &case.spec);
+                let changed = after.into_iter().filter(|(key, value)| before.get(key).is_some_and(|old| old != value));
+                let mut outputs = object.outputs.clone();
+                outputs.extend(changed);
+                outputs
+            }
+            (Fate::Create | Fate::Replace { .. }, Some(_)) if !self.as_is => {
+                case.kind.predict(place, &case.name, &case.spec)
+            }
+            (_, Some(object)) => object.outputs.clone(),
+            (_, None) => case.kind.predict(place, &case.name, &case.spec),
+        }
+    }
+
+    /// The live object of a resource: by our tags (also under the name it had before a move), else
+    /// by its physical name.
+    fn find(&self, resource: &Resource, kind: &'a dyn AnyKind, name: &str, spec: &Value) -> Option<&'a Object> {
+        let stack: &'a crate::stack::Stack = self.input.stack;
+        let named = self.objects.named(kind.kind(), name);
+        let own = &stack.resources[&resource.address.name].address.name;
+        let former = stack.moved.iter().filter(|(_, new)| *new == own).map(|(old, _)| old);
+        let by_tag = std::iter::once(own).chain(former).find_map(|owner| {
+            let lives = |object: &&&Object| object.readiness != Readiness::Deleting;
+            let owned = self.objects.owned(kind.kind(), owner);
+            // Of two with our tags the one with the right name stays.
+            let right =
+                owned.iter().filter(lives).find(|object| named.iter().any(|other| std::ptr::eq(*other, **object)));
+            right.or_else(|| owned.iter().find(lives)).copied()
+        });
+        let assigned = kind.facts().assigned_identity;
+        // Where the service assigns ids, a name is unique at most within what it refers to (a
+        // security group's within its network): one in another place is not in the way.
+        let in_the_way = |object: &&&Object| !assigned || same_place(kind, spec, object);
+        by_tag.or_else(|| named.iter().find(in_the_way).copied())
+    }
+
+    fn is_ours(&self, case: &Case<'_>, object: &Object) -> bool {
+        if !case.kind.facts().taggable {
+            return true;
+        }
+        match object.owner() {
+            Some((stack, owner)) => {
+                stack == self.input.place.stack
+                    && (owner == case.address.name
+                        || self.input.stack.moved.get(owner).is_some_and(|new| *new == case.address.name))
+            }
+            // A create whose outcome is not known has made it and its tags were lost.
+            None => self.input.replay.unsettled.iter().any(|(address, action, identity)| {
+                *action == Action::Create && *address == case.address && *identity == case.name
+            }),
+        }
+    }
+
+    fn note(&mut self, case: &Case<'_>, text: String) {
+        self.plan.notes.push(Note { address: case.address.clone(), text });
+    }
+
+    fn refuse(&mut self, case: &Case<'_>, text: String) {
+        self.plan.refused.push(Note { address: case.address.clone(), text });
+    }
+
+    /// Of a resource that the plan is not about, whether it makes the plan impossible.
+    fn left_out(&mut self, case: &Case<'_>) -> Fate {
+        if let Some(change) = self.held(case).into_iter().next() {
+            let rule = change.forces_replacement.unwrap_or_default();
+            self.refuse(case, format!("{rule}; add it to the targets"));
+        }
+        Fate::Aside
+    }
+
+    fn wanted(&mut self, case: &Case<'_>, is_shared: bool) -> Fate {
+        let Some(object) = case.object else { return Fate::Create };
+        let name = &case.address.name;
+        let adopted = self.input.options.adopt.contains(name);
+        if !is_shared && !adopted && !self.is_ours(case, object) {
+            self.plan.foreign.push(Foreign {
+                address: case.address.clone(),
+                identity: object.identity.clone(),
+                owner: object.owner().map(|(stack, owner)| format!("resource `{owner}` of stack `{stack}`")),
+            });
+            return Fate::Aside;
+        }
+        let mut diff = diff::compare(case.kind, &case.spec, &object.state, &object.pending);
+        for field in &diff.converging {
+            self.note(case, format!("the new `{field}` is accepted and takes effect in the maintenance window"));
+        }
+        let reason = if matches!(object.readiness, Readiness::Failed(_)) {
+            Some(Reason::Broken)
+        } else if self.input.options.replace.contains(name) {
+            Some(Reason::Asked)
+        } else {
+            for change in self.held(case) {
+                diff.changes.retain(|other| other.path != change.path);
+                diff.changes.push(change);
+            }
+            diff.forces_replacement().then_some(Reason::Replaced)
+        };
+        if let Some(reason) = reason {
+            if is_shared {
+                self.refuse(case, format!("`{}` belongs to the whole account and is not made again", object.identity));
+                return Fate::Aside;
+            }
+            return Fate::Replace { diff, reason };
+        }
+        let missing = tags::missing(object, &case.tags, self.input.stack.expires);
+        if diff.is_empty() && missing.is_empty() {
+            return Fate::Keep;
+        }
+        Fate::Change { diff, tags: missing }
+    }
+
+    fn doom(&mut self, case: &Case<'_>, is_shared: bool) -> Fate {
+        let Some(object) = case.object else { return Fate::Aside };
+        let keep = |text: String| Note { address: case.address.clone(), text };
+        let identity = &object.identity;
+        if !is_shared {
+            if self.is_ours(case, object) {
+                return Fate::Delete { reason: Reason::Destroyed };
+            }
+            self.plan.kept.push(keep(format!("`{identity}` is not this stack's")));
+            return Fate::Aside;
+        }
+        let others = tags::other_users(object, self.input.place);
+        let why = if !self.input.options.include_shared {
+            format!("`{identity}` belongs to the whole account")
+        } else if !others.is_empty() {
+            format!("`{identity}` is used by {}", others.join(", "))
+        } else if !tags::was_used(object) {
+            format!("`{identity}` was never taken over by a stack")
+        } else {
+            return Fate::Delete { reason: Reason::Destroyed };
+        };
+        self.plan.kept.push(keep(why));
+        match tags::release(object, self.input.place) {
+            Some(tags) => Fate::Release { tags, reason: Reason::Destroyed },
+            None => Fate::Aside,
+        }
+    }
+
+    /// The fields by which a live object holds one that is replaced, as changes that force its own
+    /// replacement.
+    fn held(&self, case: &Case<'_>) -> Vec<FieldChange> {
+        let (Some(object), Some(resource), false) = (case.object, case.resource, self.as_is) else { return Vec::new() };
+        let mut replaced: Vec<&Case<'_>> =
+            self.cases.iter().filter(|case| matches!(case.fate, Fate::Replace { .. })).collect();
+        if replaced.is_empty() {
+            return Vec::new();
+        }
+        let needed = closure(&resource.needs(), &|name| {
+            self.input.stack.resources.get(name).map(Resource::needs).unwrap_or_default()
+        });
+        replaced.retain(|other| needed.contains(&other.address.name));
+        let firm = case.kind.fields().iter().filter_map(|(field, fact)| {
+            fact.refers_to.as_ref().filter(|refers| !refers.loose).map(|refers| (field, refers))
+        });
+        let mut found = Vec::new();
+        for (field, refers) in firm {
+            let declared: BTreeSet<String> = resource
+                .spec
+                .get(field)
+                .map(references)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|at| at.resource)
+                .collect();
+            let live: Vec<&str> = object.state.get(field).map(texts).unwrap_or_default();
+            let holder = replaced.iter().find(|other| {
+                let output =
+                    other.object.and_then(|object| object.outputs.get(&refers.attribute)).and_then(Value::as_str);
+                let of_kind = refers.kinds.iter().any(|kind| *kind == other.address.kind);
+                declared.contains(&other.address.name) || of_kind && output.is_some_and(|text| live.contains(&text))
+            });
+            if let Some(holder) = holder {
+                found.push(FieldChange {
+                    path: field.clone(),
+                    before: object.state.get(field).cloned().unwrap_or(Value::Null),
+                    after: case.spec.get(field).cloned().unwrap_or(Value::Null),
+                    forces_replacement: Some(format!(
+                        "`{}` is made again and cannot be deleted while this refers to it",
+                        holder.address.name
+                    )),
+                    loses: None,
+                });
+            }
+        }
+        found
+    }
+}
+
+/// The texts of a value or of the items of a list.
+pub(super) fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether an object is where the spec wants it, as far as references that cannot change tell.
+fn same_place(kind: &dyn AnyKind, spec: &Value, object: &Object) -> bool {
+    kind.fields().iter().filter(|(_, fact)| fact.refers_to.is_some() && fact.change == Change::Replace).all(
+        |(field, fact)| {
+            let (Some(wanted), Some(live)) = (spec.get(field), object.state.get(field)) else { return true };
+            !is_unknown(wanted) && diff::equal(fact.compare, wanted, live)
+        },
+    )
+}
