@@ -115,6 +115,7 @@ pub(super) fn decide(
         expires_at: expires.map(|lasts| session.clock.now() + lasts),
         adopt,
         ..Options::default()
+        ..Options::default()
     };
     build(&BuildInput {
         stack: &session.stack,

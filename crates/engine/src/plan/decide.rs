@@ -241,7 +241,7 @@ impl<'a> Builder<'a> {
             let holder = replaced.iter().find(|other| {
                 let output =
                     other.object.and_then(|object| object.outputs.get(&refers.attribute)).and_then(Value::as_str);
-                let of_kind = refers.kinds.iter().any(|kind| *kind == other.address.kind);
+                let of_kind = refers.kinds.contains(&other.address.kind);
                 declared.contains(&other.address.name) || of_kind && output.is_some_and(|text| live.contains(&text))
             });
             if let Some(holder) = holder {

@@ -498,11 +498,11 @@ fn expiry_is_written_when_missing_passed_or_taken_back() {
             options(|options| options.expires_at = Some(scene.clock.now() + chrono::Duration::seconds(seconds)))
         };
         scene.apply(&stack(text), &at(3600)).await;
-        scene.clock.sleep(std::time::Duration::from_secs(600)).await;
+        scene.clock.sleep(std::time::Duration::from_mins(10)).await;
         expect("expiry-same", &show(&scene.plan(&stack(text), &at(3600)).await.unwrap()), "");
         let cut = stack("expires 60\n pipe/endpoint one host=a");
         assert_eq!(scene.plan(&cut, &at(60)).await.unwrap().steps.len(), 1, "a shorter life");
-        scene.clock.sleep(std::time::Duration::from_secs(3600)).await;
+        scene.clock.sleep(std::time::Duration::from_hours(1)).await;
         assert_eq!(scene.plan(&stack(text), &at(3600)).await.unwrap().steps.len(), 1, "it has passed");
         let forever = stack("pipe/endpoint one host=a");
         expect(

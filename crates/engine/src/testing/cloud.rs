@@ -61,7 +61,7 @@ impl Trouble {
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
     Steady,
-    Busy { status: &'static str, until: DateTime<Utc>, then: Box<Phase> },
+    Busy { status: &'static str, until: DateTime<Utc>, then: Box<Self> },
     Broken,
     Deleting { until: DateTime<Utc> },
 }

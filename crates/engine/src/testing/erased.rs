@@ -89,7 +89,9 @@ impl AnyKind for Served {
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
         let mut objects = self.cloud.list(&self.kind).await?;
         if !self.kind.facts.taggable {
-            objects.iter_mut().for_each(|object| object.tags = None);
+            for object in &mut objects {
+                object.tags = None;
+            }
         }
         Ok(objects)
     }

@@ -68,7 +68,7 @@ fn kind(name: &'static str, facts: Facts, fields: Vec<(&'static str, FieldFacts)
 pub(super) fn all() -> Vec<FakeKind> {
     let assigned = |facts: Facts| Facts { assigned_identity: true, ..facts };
     let list = FieldFacts { compare: Compare::Set, ..plain() };
-    vec![
+    let mut kinds = vec![
         // Assigned ids and no unique names: only tags tell two of them apart.
         FakeKind {
             unique: false,
@@ -98,6 +98,15 @@ pub(super) fn all() -> Vec<FakeKind> {
             Facts { holds: Some("all objects of the bucket"), ..facts(3.0, 1.0, 5.0) },
             vec![("versions", plain()), ("place", replaced("a bucket stays where it is"))],
         ),
+    ];
+    kinds.extend(pipe());
+    kinds.extend(house());
+    kinds
+}
+
+/// What carries data: one that takes long, one that stops its users, one that runs.
+fn pipe() -> Vec<FakeKind> {
+    vec![
         kind(
             "pipe/instance",
             facts(600.0, 300.0, 400.0),
@@ -132,6 +141,12 @@ pub(super) fn all() -> Vec<FakeKind> {
                 ],
             )
         },
+    ]
+}
+
+/// Where data ends: what holds it, what takes one field per update, what has no tags.
+fn house() -> Vec<FakeKind> {
+    vec![
         kind(
             "house/namespace",
             Facts { holds: Some("all tables of the warehouse"), ..facts(10.0, 5.0, 60.0) },
