@@ -115,7 +115,6 @@ pub(super) fn decide(
         expires_at: expires.map(|lasts| session.clock.now() + lasts),
         adopt,
         ..Options::default()
-        ..Options::default()
     };
     build(&BuildInput {
         stack: &session.stack,
