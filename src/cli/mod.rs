@@ -8,6 +8,7 @@ mod check;
 mod data;
 mod down;
 mod error;
+mod explain;
 mod interrupt;
 mod migrate;
 mod models;
@@ -155,6 +156,9 @@ enum Command {
     /// Watches the sandbox's database server; started by towpath itself
     #[command(hide = true)]
     SandboxSupervisor { directory: PathBuf },
+    /// Print the reference page of a kind, or list all kinds
+    #[command(after_help = "Examples:\n  towpath explain\n  towpath explain dms/endpoint")]
+    Explain { kind: Option<String> },
     /// Print the JSON Schema of stack files
     #[command(after_help = "Example:\n  towpath schema > docs/stack.schema.json")]
     Schema,
@@ -210,7 +214,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Sample(args) => sample::run(&args, output),
         Command::Sandbox(args) => sandbox::run(global, &args, output).await,
         Command::SandboxSupervisor { directory } => sandbox::supervise(&directory).await,
+        Command::Explain { kind } => explain::run(kind.as_deref(), output),
         Command::Schema => schema::run(output),
-        Command::Completions { shell } => schema::completions(shell, output),
+        Command::Completions { shell } => Ok(schema::completions(shell, output)),
     }
 }

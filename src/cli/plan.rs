@@ -114,7 +114,6 @@ pub(super) fn decide(
         include_shared: selection.include_shared,
         expires_at: expires.map(|lasts| session.clock.now() + lasts),
         adopt,
-        ..Options::default()
     };
     build(&BuildInput {
         stack: &session.stack,

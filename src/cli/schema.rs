@@ -17,9 +17,9 @@ pub(super) fn run(output: &Output) -> Result<Exit, CliError> {
 }
 
 /// Prints completions for a shell.
-pub(super) fn completions(shell: clap_complete::Shell, output: &Output) -> Result<Exit, CliError> {
+pub(super) fn completions(shell: clap_complete::Shell, output: &Output) -> Exit {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "towpath", &mut text);
     output.raw(&String::from_utf8_lossy(&text));
-    Ok(Exit::Done)
+    Exit::Done
 }

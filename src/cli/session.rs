@@ -52,7 +52,6 @@ pub(super) struct Session {
     pub(super) registry: Registry,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) sandbox: Option<Sandbox>,
-    pub(super) secrets: Secrets,
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) parallel: usize,
     pub(super) take_over: bool,
@@ -241,7 +240,7 @@ impl Session {
             connection.credentials = Some(("towpath".to_owned(), Secret::new("sandbox")));
             sandbox = Some(started);
         }
-        let cloud = Cloud::connect(connection, secrets.clone());
+        let cloud = Cloud::connect(connection, secrets);
         let interrupt = Arc::new(AtomicBool::new(false));
         super::interrupt::listen(interrupt.clone());
         Ok(Self {
@@ -251,7 +250,6 @@ impl Session {
             cloud,
             clock: Arc::new(ScaledClock { speed }),
             sandbox,
-            secrets,
             interrupt,
             parallel: global.parallel,
             take_over: global.take_over,

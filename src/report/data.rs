@@ -92,7 +92,7 @@ pub fn migrate(event: &MigrateEvent, output: &Output) {
             ));
         }
         MigrateEvent::TaskResumed { reason } => {
-            output.talk(&format!("  {} resumed after: {reason}", color.yellow("↻")))
+            output.talk(&format!("  {} resumed after: {reason}", color.yellow("↻")));
         }
         MigrateEvent::TableCounted(count) => {
             if !count.is_same() {
@@ -127,7 +127,7 @@ pub fn compared(report: &TableReport, output: &Output) {
     match &report.verdict {
         Verdict::Same => output.data(&format!("  {} {name}{rows}, the same on both sides\n", color.green("✓"))),
         Verdict::CannotCompare(why) => {
-            output.data(&format!("  {} {name} cannot be compared: {why}\n", color.yellow("!")))
+            output.data(&format!("  {} {name} cannot be compared: {why}\n", color.yellow("!")));
         }
         Verdict::Differs => {
             let target = report.target_rows.map_or_else(|| "absent".to_owned(), grouped);

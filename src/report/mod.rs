@@ -8,5 +8,6 @@ pub mod diagnostics;
 pub mod models;
 pub mod output;
 pub mod plan;
+pub mod reference;
 pub mod run;
 pub mod style;

@@ -58,7 +58,7 @@ fn finished(result: &NodeResult, output: &Output) {
         Status::Warned => output.talk(&format!("  {} {} {took}", color.yellow("!"), result.id)),
         Status::Failed | Status::Errored => output.talk(&format!("  {} {} {took}", color.red("✗"), result.id)),
         Status::Skipped { because } => {
-            output.talk(&format!("  {} {} skipped, because of {because}", color.yellow("⊘"), result.id))
+            output.talk(&format!("  {} {} skipped, because of {because}", color.yellow("⊘"), result.id));
         }
     }
 }

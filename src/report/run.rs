@@ -64,9 +64,7 @@ impl<'output> Run<'output> {
                 self.output.bar(&key(*step), &format!("{address} {}", doing(*action)), None);
             }
             EventKind::StepWaiting { step, address, status } => self.status(*step, &key(*step), address, status),
-            EventKind::StepRetried { address, fault, delay, .. } => {
-                self.output.talk(&format!("  {} {address} again in {}: {fault}", color.yellow("↻"), duration(*delay)));
-            }
+            EventKind::StepRetried { step, address, fault, .. } => self.retried(*step, address, fault),
             EventKind::StepSucceeded { step, address, action, elapsed, recovered } => {
                 self.output.finish(&key(*step));
                 let taken_up = if *recovered { ", taken up from an interrupted run" } else { "" };

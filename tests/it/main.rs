@@ -5,3 +5,4 @@
 
 mod architecture;
 mod env;
+mod generated;
