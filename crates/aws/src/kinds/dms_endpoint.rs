@@ -57,7 +57,7 @@ pub struct Spec {
     pub workgroup: Option<String>,
     /// Redshift: the bucket for intermediate files. Without one DMS makes a bucket of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "refers_to": { "kinds": ["s3/bucket"], "attribute": "name" } }))]
+    #[schemars(extend("x-towpath" = { "refers_to": { "kinds": ["s3/bucket"], "attribute": "name", "physical": ["dms-"] } }))]
     pub bucket: Option<String>,
     /// Redshift: the folder in that bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
