@@ -4,6 +4,7 @@
 //! takes the world only for moments, never across an await.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ pub(crate) struct Cloud(Arc<Shared>);
 
 /// The parts of a [`Cloud`].
 pub(crate) struct Shared {
+    pub(crate) directory: PathBuf,
     pub(crate) store: Store,
     pub(crate) vault: Vault,
     pub(crate) objects: Objects,
@@ -52,6 +54,11 @@ impl Cloud {
     /// The state cannot be read or written.
     pub(crate) fn write<R>(&self, change: impl FnOnce(&mut Tracked) -> R) -> Result<R, StoreError> {
         self.0.store.with(|world| (Verdict::Keep, change(world)))
+    }
+
+    /// Where the sandbox's state lies.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.0.directory
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -23,6 +23,8 @@ mod server;
 mod services;
 mod store;
 mod tasks;
+#[cfg(test)]
+mod testing;
 mod vault;
 mod world;
 
@@ -219,6 +221,7 @@ fn open(options: &Options, look_back: bool) -> Result<Cloud, SandboxError> {
         clock: Clock::new(options.speed),
         postgres: Postgres::new(&directory, vault.clone(), options.supervisor.clone()),
         vault,
+        directory,
         place,
         tasks: Tasks::default(),
         stopping: CancellationToken::new(),

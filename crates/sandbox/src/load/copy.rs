@@ -60,7 +60,8 @@ async fn existing_columns(target: &Client, table: &Table) -> Result<Vec<(String,
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Copies what `select` reads on the source into the target table. `on_rows` hears of every piece handed on.
+/// Copies what `select` reads on the source into the target table; gives the number of rows. `on_rows` hears of every
+/// piece handed on.
 ///
 /// # Errors
 /// Either server refused; the target then keeps none of these rows.
@@ -70,13 +71,13 @@ pub(super) async fn stream(
     select: &str,
     table: &Table,
     on_rows: impl Fn(u64),
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let columns = table.columns.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
     let mut rows = pin!(source.copy_out(&format!("copy ({select}) to stdout")).await?);
     let mut sink =
         pin!(target.copy_in::<_, Bytes>(&format!("copy {} ({columns}) from stdin", qualified(table))).await?);
     let mut piece = BytesMut::with_capacity(PIECE + PIECE / 4);
-    let mut count = 0;
+    let (mut count, mut all) = (0, 0);
     while let Some(row) = rows.try_next().await? {
         piece.extend_from_slice(&row);
         count += 1;
@@ -84,6 +85,7 @@ pub(super) async fn stream(
             sink.send(piece.split().freeze()).await?;
             piece.reserve(PIECE + PIECE / 4);
             on_rows(count);
+            all += count;
             count = 0;
         }
     }
@@ -92,5 +94,5 @@ pub(super) async fn stream(
     }
     sink.finish().await?;
     on_rows(count);
-    Ok(())
+    Ok(all + count)
 }

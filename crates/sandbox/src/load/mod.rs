@@ -6,23 +6,26 @@
 
 mod catalog;
 mod copy;
+mod ledger;
 mod mapping;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::Utc;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, Error, NoTls};
 
 pub(crate) use catalog::TypeChoices as Choices;
+pub(crate) use ledger::Ledger;
 pub(crate) use mapping::Mappings;
 
 use catalog::Table;
+use ledger::{Loaded, Name};
 use mapping::quoted;
 
 /// Pages (of 8 KB) from which on a table is read in ranges.
@@ -123,8 +126,10 @@ pub(crate) struct Job {
     pub(crate) stop_on_table_error: bool,
     /// Whether a run without any table is an error.
     pub(crate) fail_without_tables: bool,
-    /// Tables that an earlier run completed; they are not loaded again.
-    pub(crate) done: Vec<TableProgress>,
+    /// Which load of which task this is: tables it has completed are not loaded again.
+    pub(crate) ledger: Ledger,
+    /// What is known of the tables from the run that is taken up.
+    pub(crate) known: Vec<TableProgress>,
     /// Whether tables count as reloaded.
     pub(crate) reloaded: bool,
 }
@@ -139,7 +144,8 @@ struct Range {
 struct Shared<'a> {
     job: &'a Job,
     tables: &'a [Table],
-    snapshot: String,
+    /// The snapshot to read in: the name it was exported under, and what it sees.
+    snapshot: (String, String),
     queue: Mutex<VecDeque<Range>>,
     /// Ranges of each table that are not copied yet.
     left: Mutex<Vec<usize>>,
@@ -156,10 +162,10 @@ pub(crate) async fn run(job: Job, progress: &Progress) -> Result<(), String> {
     let begin = "begin isolation level repeatable read read only";
     source.batch_execute(begin).await.map_err(|error| describe(&error))?;
     let snapshot = source
-        .query_one("select pg_export_snapshot()", &[])
+        .query_one("select pg_export_snapshot(), pg_current_snapshot()::text", &[])
         .await
-        .map_err(|error| describe(&error))?
-        .get::<_, String>(0);
+        .map(|row| (row.get(0), row.get(1)))
+        .map_err(|error| describe(&error))?;
     let mut tables = catalog::tables(&source, &job.mappings, job.choices).await.map_err(|error| describe(&error))?;
     if let Some(schema) = &job.target_schema {
         for table in &mut tables {
@@ -169,7 +175,8 @@ pub(crate) async fn run(job: Job, progress: &Progress) -> Result<(), String> {
     if tables.is_empty() && job.fail_without_tables {
         return Err("No tables were found at task initialization. Either the selection mapping is wrong or the user lacks privileges.".to_owned());
     }
-    let waiting = announce(&job, &tables, progress);
+    let loaded = job.ledger.open(&target).await.map_err(|error| describe(&error))?;
+    let waiting = announce(&job, &tables, &loaded, progress);
     let mut queue = VecDeque::new();
     let mut left = vec![0; tables.len()];
     for at in waiting {
@@ -197,24 +204,27 @@ pub(crate) async fn run(job: Job, progress: &Progress) -> Result<(), String> {
 }
 
 /// Lists every table in `progress`; gives those that are still to be loaded.
-fn announce(job: &Job, tables: &[Table], progress: &Progress) -> Vec<usize> {
+fn announce(job: &Job, tables: &[Table], loaded: &HashMap<Name, Loaded>, progress: &Progress) -> Vec<usize> {
     let mut waiting = Vec::new();
     let listed = tables
         .iter()
         .enumerate()
         .map(|(at, table)| {
-            if let Some(done) = job.done.iter().find(|done| done.schema == table.schema && done.table == table.name) {
-                return done.clone();
+            let known = job.known.iter().find(|known| known.schema == table.schema && known.table == table.name);
+            let done = loaded.get(&(table.schema.clone(), table.name.clone()));
+            if done.is_none() {
+                waiting.push(at);
             }
-            waiting.push(at);
+            // The run that is taken up may have died before it told of a table's end.
+            let time = |of: fn(&TableProgress) -> Option<i64>| done.map(|_| known.and_then(of).unwrap_or_else(now));
             TableProgress {
                 schema: table.schema.clone(),
                 table: table.name.clone(),
-                state: State::BeforeLoad,
-                rows: 0,
+                state: if done.is_some() { State::Completed } else { State::BeforeLoad },
+                rows: done.map_or(0, |done| done.rows),
                 estimate: table.estimate,
-                started: None,
-                ended: None,
+                started: time(|table| table.started),
+                ended: time(|table| table.ended),
                 reloaded: job.reloaded,
                 error: None,
                 left_out: table.left_out.clone(),
@@ -263,7 +273,7 @@ async fn work(shared: &Shared<'_>) -> Result<(), String> {
     let source = connect(&shared.job.source, "source").await?;
     let target = connect(&shared.job.target, "target").await?;
     let begin =
-        format!("begin isolation level repeatable read read only; set transaction snapshot '{}'", shared.snapshot);
+        format!("begin isolation level repeatable read read only; set transaction snapshot '{}'", shared.snapshot.0);
     source.batch_execute(&begin).await.map_err(|error| describe(&error))?;
     loop {
         let next = shared.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
@@ -276,11 +286,15 @@ async fn work(shared: &Shared<'_>) -> Result<(), String> {
             table.state = State::Loading;
             table.started.get_or_insert_with(now);
         });
-        let on_rows = |rows: u64| shared.progress.change(range.table, |table| table.rows += rows);
-        match copy::stream(&source, &target, &range.select, &shared.tables[range.table], on_rows).await {
-            Ok(()) => completed(shared, range.table),
+        let done = match shared.job.preparation {
+            Preparation::Nothing => whole(shared, &source, &target, &range).await,
+            _ => part(shared, &source, &target, &range).await,
+        };
+        match done {
+            Ok(()) => {}
             Err(error) => {
                 fail(shared.progress, range.table, describe(&error));
+                target.batch_execute("rollback").await.map_err(|error| describe(&error))?;
                 source.batch_execute("rollback").await.map_err(|error| describe(&error))?;
                 source.batch_execute(&begin).await.map_err(|error| describe(&error))?;
             }
@@ -288,20 +302,50 @@ async fn work(shared: &Shared<'_>) -> Result<(), String> {
     }
 }
 
-fn completed(shared: &Shared<'_>, at: usize) {
+/// Copies a table that was not emptied before: its rows and their entry in the ledger come together or not at all.
+async fn whole(shared: &Shared<'_>, source: &Client, target: &Client, range: &Range) -> Result<(), Error> {
+    let (table, ledger) = (&shared.tables[range.table], &shared.job.ledger);
+    target.batch_execute("begin").await?;
+    // Otherwise a run that is dead by now committed the table after this one looked.
+    if ledger.claim(target, table, &shared.snapshot.1).await? {
+        let rows = stream(shared, source, target, range).await?;
+        ledger.count(target, table, rows).await?;
+    }
+    target.batch_execute("commit").await?;
+    completed(shared, range.table);
+    Ok(())
+}
+
+/// Copies one range of a table that was emptied before; who copies the last one enters the table in the ledger.
+async fn part(shared: &Shared<'_>, source: &Client, target: &Client, range: &Range) -> Result<(), Error> {
+    stream(shared, source, target, range).await?;
     let is_last = {
         let mut left = shared.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left[at] -= 1;
-        left[at] == 0
+        left[range.table] -= 1;
+        left[range.table] == 0
     };
-    if is_last {
-        shared.progress.change(at, |table| {
-            if table.state != State::Error {
-                table.state = State::Completed;
-                table.ended = Some(now());
-            }
-        });
+    let found = shared.progress.tables().into_iter().nth(range.table).filter(|table| table.state != State::Error);
+    if let Some(progress) = found.filter(|_| is_last) {
+        let (table, ledger) = (&shared.tables[range.table], &shared.job.ledger);
+        target.batch_execute("begin").await?;
+        ledger.claim(target, table, &shared.snapshot.1).await?;
+        ledger.count(target, table, progress.rows).await?;
+        target.batch_execute("commit").await?;
+        completed(shared, range.table);
     }
+    Ok(())
+}
+
+async fn stream(shared: &Shared<'_>, source: &Client, target: &Client, range: &Range) -> Result<u64, Error> {
+    let on_rows = |rows: u64| shared.progress.change(range.table, |table| table.rows += rows);
+    copy::stream(source, target, &range.select, &shared.tables[range.table], on_rows).await
+}
+
+fn completed(shared: &Shared<'_>, at: usize) {
+    shared.progress.change(at, |table| {
+        table.state = State::Completed;
+        table.ended = Some(now());
+    });
 }
 
 /// Connects; the connection ends when the client is dropped.

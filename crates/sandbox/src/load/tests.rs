@@ -26,7 +26,7 @@ async fn bench(setup: &str) -> Bench {
 }
 
 impl Bench {
-    fn job(&self, preparation: Preparation, done: Vec<TableProgress>) -> Job {
+    fn job(&self, preparation: Preparation, generation: i64) -> Job {
         let mappings = r#"{"rules": [{"rule-type": "selection", "rule-id": "1", "rule-name": "1", "rule-action": "include",
             "object-locator": {"schema-name": "public", "table-name": "%"}}]}"#;
         Job {
@@ -39,7 +39,8 @@ impl Bench {
             subtasks: 4,
             stop_on_table_error: false,
             fail_without_tables: true,
-            done,
+            ledger: Ledger { task: "arn".to_owned(), generation },
+            known: Vec::new(),
             reloaded: false,
         }
     }
@@ -66,7 +67,7 @@ analyze many";
 async fn every_row_arrives_in_the_types_dms_gives_it() {
     let bench = bench(SETUP).await;
     let progress = Progress::default();
-    run(bench.job(Preparation::DropAndCreate, Vec::new()), &progress).await.unwrap();
+    run(bench.job(Preparation::DropAndCreate, 1), &progress).await.unwrap();
     let tables = progress.tables();
     assert!(tables.iter().all(|table| table.state == State::Completed), "{tables:?}");
     let many = tables.iter().find(|table| table.table == "many").unwrap();
@@ -88,14 +89,14 @@ async fn every_row_arrives_in_the_types_dms_gives_it() {
 #[tokio::test]
 async fn loading_again_leaves_no_duplicates_and_keeps_views() {
     let bench = bench("create table t (id int primary key); insert into t select generate_series(1, 10)").await;
-    run(bench.job(Preparation::DropAndCreate, Vec::new()), &Progress::default()).await.unwrap();
+    run(bench.job(Preparation::DropAndCreate, 1), &Progress::default()).await.unwrap();
     bench.target.batch_execute("create view v as select * from t").await.unwrap();
     let progress = Progress::default();
-    run(bench.job(Preparation::DropAndCreate, Vec::new()), &progress).await.unwrap();
+    run(bench.job(Preparation::DropAndCreate, 2), &progress).await.unwrap();
     assert_eq!(bench.text("select count(*)::text from v").await, "10");
-    // Tables that an earlier run completed stay as they are.
+    // Tables that this load completed stay as they are.
     bench.source.batch_execute("insert into t values (11)").await.unwrap();
-    run(bench.job(Preparation::DropAndCreate, progress.tables()), &Progress::default()).await.unwrap();
+    run(bench.job(Preparation::DropAndCreate, 2), &Progress::default()).await.unwrap();
     assert_eq!(bench.text("select count(*)::text from t").await, "10");
     bench.sandbox.shutdown().await;
 }
@@ -104,7 +105,7 @@ async fn loading_again_leaves_no_duplicates_and_keeps_views() {
 async fn one_broken_table_does_not_end_the_others() {
     let bench = bench("create table bad (id int primary key, n numeric); insert into bad values (1, 1e25); create table good (id int primary key); insert into good values (1)").await;
     let progress = Progress::default();
-    run(bench.job(Preparation::DropAndCreate, Vec::new()), &progress).await.unwrap();
+    run(bench.job(Preparation::DropAndCreate, 1), &progress).await.unwrap();
     let state = |name: &str| progress.tables().into_iter().find(|table| table.table == name).unwrap();
     assert_eq!(state("good").state, State::Completed);
     assert_eq!(state("bad").state, State::Error);

@@ -17,6 +17,8 @@ mod subnet_groups;
 mod surroundings;
 mod tags;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use crate::call::Codes;
 use crate::router::{Operation, Protocol, Reach, Service};

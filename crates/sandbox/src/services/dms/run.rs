@@ -1,24 +1,28 @@
 //! The work of a running task: waits until it runs, copies, and writes the end.
 //!
-//! One process owns a run and says so in the task every half second. A run whose owner has been silent is taken up by
-//! the next process that looks, which loads unfinished tables afresh, as DMS recovers. A run whose task no longer names it
-//! (stopped, deleted, started again) ends at its next beat, together with its connections.
+//! One process owns a run: its name is in the task, and it holds the lock file of the task, which the system frees when
+//! the process dies. A run whose lock is free is taken up by the next process that looks; it loads unfinished tables
+//! afresh, as DMS recovers. A run whose task no longer names it (stopped, deleted, started again) ends at its next beat,
+//! together with its connections.
 
+use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fs4::fs_std::FileExt as _;
 use serde_json::Value;
 
 use super::{probe, settings};
 use crate::call::Call;
 use crate::cloud::Cloud;
-use crate::load::{self, Choices, Job, Mappings, Preparation, Progress, State};
+use crate::load::{self, Choices, Job, Ledger, Mappings, Preparation, Progress};
 use crate::services::redshift_data::warehouse;
+use crate::store::private_options;
+use crate::world::World;
 use crate::world::dms::{Lifecycle, Task};
 
 const BEAT: Duration = Duration::from_millis(500);
-/// An owner that was silent for so long is dead.
-const SILENCE: Duration = Duration::from_secs(6);
 
 /// A name for the owner of a run.
 pub(super) fn new_owner() -> String {
@@ -28,75 +32,95 @@ pub(super) fn new_owner() -> String {
 /// Begins the run of a task that was just started.
 pub(super) fn begin(call: &mut Call<'_>, arn: &str, owner: &str) {
     let (arn, owner) = (arn.to_owned(), owner.to_owned());
-    call.afterwards(move |cloud| async move { execute(&cloud, &arn, &owner).await });
+    call.afterwards(move |cloud| async move { execute_first(&cloud, &arn, &owner).await });
 }
 
 fn is_under_way(task: &Task, now: crate::clock::Timestamp) -> bool {
-    ["starting", "running"].contains(&task.lifecycle.at(now))
+    task.owner.is_some() && ["starting", "running"].contains(&task.lifecycle.at(now))
 }
 
-/// Takes up every run whose owner is dead.
+/// The runs under way: ARNs of their tasks.
+fn under_way(world: &World, now: crate::clock::Timestamp) -> Vec<String> {
+    world.dms.tasks.values().filter(|task| is_under_way(task, now)).map(|task| task.arn.clone()).collect()
+}
+
+/// Takes up every run whose owner is dead, after the answer.
 pub(super) fn take_up(call: &mut Call<'_>) {
-    let now = call.clock.now();
-    let orphans: Vec<String> = call
-        .world
-        .dms
-        .tasks
-        .values()
-        .filter(|task| {
-            is_under_way(task, now) && task.owner.as_ref().is_some_and(|(_, beat)| now.since(*beat) > SILENCE)
-        })
-        .map(|task| task.identifier.clone())
-        .collect();
-    for name in orphans {
-        let owner = new_owner();
-        if let Some(task) = call.world.dms.tasks.get_mut(&name) {
-            task.owner = Some((owner.clone(), now));
-            "resume-processing".clone_into(&mut task.start_type);
-            let arn = task.arn.clone();
-            begin(call, &arn, &owner);
-        }
+    for arn in under_way(call.world, call.clock.now()) {
+        call.afterwards(move |cloud| async move { take_over(&cloud, &arn).await });
     }
 }
 
-/// Watches the runs that were under way when this process began, until they have an owner or an end.
+/// Watches the runs that were under way when this process began, until they have an end.
 pub(crate) fn resume(cloud: &Cloud) {
     let watched = cloud.clone();
     cloud.spawn(async move {
         loop {
             let now = watched.clock().now();
-            let found = watched.read(|world| {
-                world
-                    .dms
-                    .tasks
-                    .values()
-                    .filter(|task| is_under_way(task, now))
-                    .filter_map(|task| Some((task.arn.clone(), task.owner.clone()?)))
-                    .collect::<Vec<_>>()
-            });
-            let Ok(found) = found else { return };
-            let Some((arn, _)) = found.iter().find(|(_, (_, beat))| now.since(*beat) > SILENCE) else {
-                if found.is_empty() {
-                    return;
-                }
-                tokio::time::sleep(BEAT * 4).await;
-                continue;
-            };
-            let owner = new_owner();
-            let taken = watched.write(|world| {
-                let task = world.dms.tasks.values_mut().find(|task| task.arn == *arn)?;
-                let is_silent = task.owner.as_ref().is_some_and(|(_, beat)| now.since(*beat) > SILENCE);
-                is_silent.then(|| {
-                    task.owner = Some((owner.clone(), now));
-                    "resume-processing".clone_into(&mut task.start_type);
-                })
-            });
-            if let Ok(Some(())) = taken {
-                let (cloud, arn) = (watched.clone(), arn.clone());
-                watched.spawn(async move { execute(&cloud, &arn, &owner).await });
+            let Ok(found) = watched.read(|world| under_way(world, now)) else { return };
+            if found.is_empty() {
+                return;
             }
+            for arn in found {
+                let cloud = watched.clone();
+                watched.spawn(async move { take_over(&cloud, &arn).await });
+            }
+            tokio::time::sleep(BEAT).await;
         }
     });
+}
+
+/// The lock of a task's run, if nobody holds it. Dropping it, or the death of the process, frees it.
+fn lock(cloud: &Cloud, arn: &str) -> io::Result<Option<File>> {
+    let folder = cloud.directory().join("runs");
+    crate::make_private(&folder)?;
+    let name = arn.rsplit(':').next().unwrap_or(arn).to_lowercase();
+    let path = folder.join(format!("{name}.lock"));
+    let file = private_options().read(true).write(true).create(true).truncate(false).open(path)?;
+    Ok(file.try_lock_exclusive()?.then_some(file))
+}
+
+/// Goes on with a run if its owner is dead.
+async fn take_over(cloud: &Cloud, arn: &str) {
+    let lock = match lock(cloud, arn) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(%error, "the lock of a replication task could not be taken");
+            return;
+        }
+    };
+    let owner = new_owner();
+    let now = cloud.clock().now();
+    let taken = cloud.write(|world| {
+        let task = world.dms.tasks.values_mut().find(|task| task.arn == arn && is_under_way(task, now))?;
+        task.owner = Some((owner.clone(), now));
+        Some(())
+    });
+    if let Ok(Some(())) = taken {
+        execute(cloud, arn, &owner, lock).await;
+    }
+}
+
+/// Begins a run as its first owner: waits until an earlier run of the task has let go.
+async fn execute_first(cloud: &Cloud, arn: &str, owner: &str) {
+    loop {
+        match lock(cloud, arn) {
+            Ok(Some(lock)) => return execute(cloud, arn, owner, lock).await,
+            Ok(None) => tokio::time::sleep(BEAT / 5).await,
+            Err(error) => {
+                return finish(cloud, arn, owner, &Progress::default(), End::Failed(error.to_string()));
+            }
+        }
+        if !matches!(cloud.read(|world| is_owned(world, arn, owner)), Ok(true)) {
+            return;
+        }
+    }
+}
+
+fn is_owned(world: &World, arn: &str, owner: &str) -> bool {
+    let task = world.dms.tasks.values().find(|task| task.arn == arn);
+    task.is_some_and(|task| task.owner.as_ref().is_some_and(|(own, _)| own == owner))
 }
 
 /// How a run ended.
@@ -107,12 +131,17 @@ enum End {
     Failed(String),
 }
 
-async fn execute(cloud: &Cloud, arn: &str, owner: &str) {
+/// Runs the task as its owner, who holds its lock until the end.
+async fn execute(cloud: &Cloud, arn: &str, owner: &str, lock: File) {
+    if !matches!(cloud.read(|world| is_owned(world, arn, owner)), Ok(true)) {
+        return;
+    }
     let progress = Arc::new(Progress::default());
     tokio::select! {
         end = load(cloud, arn, &progress) => finish(cloud, arn, owner, &progress, end),
         () = beat(cloud, arn, owner, &progress) => {}
     }
+    drop(lock);
 }
 
 /// Writes progress until the task no longer belongs to this run.
@@ -192,11 +221,8 @@ async fn prepare(cloud: &Cloud, task: &Task) -> Result<Job, String> {
             .clamp(1, 49),
         stop_on_table_error: full["ErrorBehavior"]["TableErrorPolicy"].as_str() == Some("STOP_TASK"),
         fail_without_tables: full["ErrorBehavior"]["FailOnNoTablesCaptured"] != Value::Bool(false),
-        done: if task.start_type == "resume-processing" {
-            task.tables.iter().filter(|table| table.state == State::Completed).cloned().collect()
-        } else {
-            Vec::new()
-        },
+        ledger: Ledger { task: task.arn.clone(), generation: task.fresh_start.map_or(0, |started| started.0) },
+        known: task.tables.clone(),
         reloaded: task.start_type == "reload-target",
     })
 }

@@ -1,0 +1,3 @@
+//! DMS as a client sees it over HTTP. Each rule is quoted where it is tested.
+
+mod runs;
