@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::header::listed;
+use super::header::{all, listed};
 use crate::diag::{Diagnostic, Diagnostics, Span, closest};
 
 /// The kind of every resource by its name; an empty kind is one that is not known.
@@ -42,7 +42,7 @@ impl Names<'_> {
         match closest(name, fitting.iter().copied()) {
             Some(similar) => diagnostic.with_help(format!("Did you mean `{similar}`?")),
             None if fitting.is_empty() => diagnostic.with_help("The file has no resource that fits here."),
-            None => diagnostic.with_help(format!("The file has {}.", listed(&fitting))),
+            None => diagnostic.with_help(format!("The file has {}.", all(&fitting))),
         }
     }
 }

@@ -169,7 +169,7 @@ pub(crate) fn is_block(node: &Node, found: &mut Diagnostics) -> bool {
 /// The diagnostic for a key that is not known.
 pub(crate) fn unknown_field(entry: &Entry, known: &[&str], block: &str) -> Diagnostic {
     let help = closest(&entry.key, known.iter().copied())
-        .map_or_else(|| format!("Known here: {}.", listed(known)), |name| format!("Did you mean `{name}`?"));
+        .map_or_else(|| format!("Known here: {}.", all(known)), |name| format!("Did you mean `{name}`?"));
     Diagnostic::error("unknown-field", "A field is not known", entry.key_span.clone(), "unknown field")
         .with_detail(format!("There is no `{}` in {block}.", entry.key))
         .with_help(help)
@@ -206,10 +206,19 @@ pub(crate) fn not_one_of(node: &Node, text: &str, words: &[&str]) -> Diagnostic 
 
 /// "`a`, `b` or `c`".
 pub(crate) fn listed(words: &[&str]) -> String {
+    joined(words, "or")
+}
+
+/// "`a`, `b` and `c`".
+pub(crate) fn all(words: &[&str]) -> String {
+    joined(words, "and")
+}
+
+fn joined(words: &[&str], last_comma: &str) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        Some((last, others)) => format!("{} {last_comma} {last}", others.join(", ")),
         None => String::new(),
     }
 }

@@ -10,7 +10,7 @@ use regex::Regex;
 use super::Resource;
 use super::check::{Checker, Findings};
 use super::graph::{Edge, Names, cycles};
-use super::header::{is_block, listed, missing, switch, text, wrong_type};
+use super::header::{all, is_block, missing, switch, text, wrong_type};
 use super::yaml::{Entry, Node, Tree};
 use crate::address::Address;
 use crate::diag::{Diagnostic, Diagnostics, Span, closest};
@@ -210,7 +210,7 @@ fn unknown_kind(name: &str, node: &Node, registry: &Registry) -> Diagnostic {
     let same_thing = registry.names().find(|kind| kind.rsplit('/').next() == name.rsplit('/').next());
     let help = match closest(name, registry.names()).or(same_thing) {
         Some(kind) => format!("Did you mean `{kind}`?"),
-        None => format!("There are {}.", listed(&registry.names().collect::<Vec<_>>())),
+        None => format!("There are {}.", all(&registry.names().collect::<Vec<_>>())),
     };
     Diagnostic::error("unknown-kind", "A kind is not known", node.span.clone(), "unknown kind").with_help(help)
 }
