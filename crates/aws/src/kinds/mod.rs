@@ -8,15 +8,18 @@ pub mod dms_migration_project;
 pub mod dms_replication_instance;
 pub mod dms_replication_task;
 pub mod dms_subnet_group;
+pub mod iam_role;
 mod redshift_common;
 pub mod redshift_namespace;
 pub mod redshift_usage_limit;
 pub mod redshift_workgroup;
+pub mod s3_bucket;
+pub mod secretsmanager_secret;
 pub mod security_group;
 
 use std::sync::Arc;
 
-use towpath_engine::kind::{AnyKind, Of, Registry};
+use towpath_engine::kind::{AnyKind, Of, Registry, Tags, tag};
 
 use crate::cloud::Cloud;
 
@@ -30,12 +33,20 @@ pub fn registry(cloud: &Cloud) -> Registry {
         Arc::new(Of::new(dms_replication_instance::ReplicationInstance::new(cloud.clone()))),
         Arc::new(Of::new(dms_replication_task::ReplicationTask::new(cloud.clone()))),
         Arc::new(Of::new(dms_subnet_group::SubnetGroup::new(cloud.clone()))),
+        Arc::new(Of::new(iam_role::Role::new(cloud.clone()))),
         Arc::new(Of::new(redshift_namespace::Namespace::new(cloud.clone()))),
         Arc::new(Of::new(redshift_usage_limit::UsageLimit::new(cloud.clone()))),
         Arc::new(Of::new(redshift_workgroup::Workgroup::new(cloud.clone()))),
+        Arc::new(Of::new(s3_bucket::Bucket::new(cloud.clone()))),
+        Arc::new(Of::new(secretsmanager_secret::Secret::new(cloud.clone()))),
         Arc::new(Of::new(security_group::SecurityGroup::new(cloud.clone()))),
     ];
     Registry::new(kinds)
+}
+
+/// Whether two sets of tags name the same stack and resource as owner.
+fn same_owner(left: &Tags, right: &Tags) -> bool {
+    [tag::STACK, tag::RESOURCE].iter().all(|key| left.contains_key(*key) && left.get(*key) == right.get(*key))
 }
 
 #[cfg(test)]

@@ -13,14 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Seconds, Tags,
-    physical_name, tag,
+    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Seconds, Tags, physical_name,
 };
 use towpath_engine::value::Value;
 
 use super::dms_common::{SYNCHRONOUS, SYNCHRONOUS_POLL, state};
 use crate::cloud::{Cloud, ec2_tags};
-use crate::fault::fault;
+use crate::fault::{fault, unfinished};
 
 mod rules;
 
@@ -198,13 +197,9 @@ impl SecurityGroup {
     /// The group that a create with these tags has made before, although its answer was lost.
     async fn made_before(&self, name: &str, vpc: Option<&str>, tags: &Tags) -> Result<Option<String>, Fault> {
         let filter = Filter::builder().name("group-name").values(name).build();
-        let owner = |tags: &Tags| Some((tags.get(tag::STACK)?.clone(), tags.get(tag::RESOURCE)?.clone()));
-        let wanted = owner(tags);
         let groups = self.groups(Some(filter)).await?;
         let ours = groups.iter().find(|group| {
-            wanted.is_some()
-                && owner(&ec2_tags(group.tags())) == wanted
-                && vpc.is_none_or(|vpc| group.vpc_id() == Some(vpc))
+            super::same_owner(tags, &ec2_tags(group.tags())) && vpc.is_none_or(|vpc| group.vpc_id() == Some(vpc))
         });
         Ok(ours.and_then(|group| group.group_id.clone()))
     }
@@ -357,14 +352,6 @@ fn wrong_vpc(message: String) -> Fault {
     Fault::local(FaultClass::Invalid, "ec2/security_group:look_up", message)
 }
 
-/// A group made a moment ago that is not there yet.
-fn not_yet(mut fault: Fault) -> Fault {
-    if fault.is_not_found() {
-        fault.class = FaultClass::NotPropagated;
-    }
-    fault
-}
-
 /// The wanted rules of one direction; `None` where nothing is declared.
 fn wanted(spec: &Spec, direction: Direction) -> Option<Vec<Atom>> {
     let declared = match direction {
@@ -511,7 +498,7 @@ impl Kind for SecurityGroup {
         };
         for direction in [Direction::Ingress, Direction::Egress] {
             if let Some(wanted) = wanted(spec, direction) {
-                self.converge(&group, &wanted, direction).await.map_err(not_yet)?;
+                self.converge(&group, &wanted, direction).await.map_err(unfinished)?;
             }
         }
         Ok(group)
