@@ -87,6 +87,15 @@ pub(super) async fn stage(session: &Session, options: &Options, output: &Output)
     Ok(done.outcome)
 }
 
+/// When the task's last full load began, as text; empty without a task or a load.
+pub(super) async fn loaded_at(session: &Session) -> Result<String, CliError> {
+    let Some(wanted) = &session.stack.pipeline.migrate else { return Ok(String::new()) };
+    let arn = Standing::read(session).await?.output(&wanted.task, "arn")?;
+    let live = migrate::Replication::task(&session.cloud, &arn).await;
+    let live = live.map_err(|fault| CliError::failed("the task cannot be read", &fault))?;
+    Ok(format!("{arn} {:?}", live.full_load_started))
+}
+
 fn explain(error: &MigrateError) -> CliError {
     let failed = CliError::failed("the migration did not end well", error);
     match error {

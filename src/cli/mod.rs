@@ -97,6 +97,9 @@ pub(crate) struct Selection {
     /// Allow the loss of what this resource holds; may be repeated
     #[arg(long = "allow-data-loss", value_name = "NAME")]
     allow_data_loss: Vec<String>,
+    /// Take a final snapshot of this resource before it is deleted, as NAME=SNAPSHOT; may be repeated
+    #[arg(long = "final-snapshot", value_name = "NAME=SNAPSHOT", value_parser = variable)]
+    final_snapshots: Vec<(String, String)>,
     /// On destroy, also delete roles that belong to the whole account
     #[arg(long)]
     include_shared: bool,

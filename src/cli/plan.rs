@@ -114,6 +114,7 @@ pub(super) fn decide(
         include_shared: selection.include_shared,
         expires_at: expires.map(|lasts| session.clock.now() + lasts),
         adopt,
+        final_snapshots: selection.final_snapshots.iter().cloned().collect(),
     };
     build(&BuildInput {
         stack: &session.stack,

@@ -62,6 +62,11 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
         outcome =
             data::unless_interrupted(session, again, migrate::stage(session, &Options::default(), output)).await?;
     }
+    let built = Built::read(session, &migrate::loaded_at(session).await?);
+    if outcome == Outcome::Unchanged && plan.is_empty() && built.as_ref().is_some_and(Built::is_current) {
+        output.talk("\nThe models were built from these very rows: nothing to do.");
+        return Ok(Exit::Done);
+    }
     if pipeline.validate.is_some() && pipeline.migrate.is_some() && outcome != Outcome::Replicating {
         title("Validating");
         let exit = data::unless_interrupted(session, again, migrate::compare(session, None, output)).await?;
@@ -76,6 +81,11 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     if pipeline.models.is_some() {
         title("Building the models");
         worst = data::unless_interrupted(session, again, models::stage(session, output)).await?;
+        if worst == Exit::Done
+            && let Some(built) = &built
+        {
+            built.remember();
+        }
     }
     Ok(worst)
 }
@@ -86,4 +96,48 @@ fn ask_once(plan: &towpath_engine::plan::Plan, consent: Consent, output: &Output
         return Ok(());
     }
     ask(consent, "Apply this plan, then upload, migrate and build?", output)
+}
+
+/// What the last complete `up` built its models from: unchanged data and project need no second
+/// build. Kept beside the journal and, like it, needed for nothing but saving time.
+struct Built {
+    path: std::path::PathBuf,
+    now: String,
+}
+
+impl Built {
+    /// The mark of what would be built now.
+    fn read(session: &Session, loaded: &str) -> Option<Self> {
+        use sha2::{Digest, Sha256};
+        let models = session.stack.pipeline.models.as_ref()?;
+        let mut hash = Sha256::new();
+        let mut folders = vec![session.project.path(&models.project)];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).ok()?.flatten() {
+                let path = entry.path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files.sort();
+        for file in files {
+            hash.update(file.to_string_lossy().as_bytes());
+            hash.update(std::fs::read(&file).ok()?);
+        }
+        hash.update(serde_json::to_string(&session.stack.pipeline).ok()?);
+        hash.update(loaded);
+        let now = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(Self { path: session.folder().join("models.built"), now })
+    }
+
+    fn is_current(&self) -> bool {
+        std::fs::read_to_string(&self.path).is_ok_and(|built| built == self.now)
+    }
+
+    /// Remembers a complete build. That it cannot be written costs only the next `up` some time.
+    fn remember(&self) {
+        if let Err(error) = std::fs::write(&self.path, &self.now) {
+            tracing::warn!(%error, path = %self.path.display(), "the build is not remembered");
+        }
+    }
 }

@@ -196,6 +196,13 @@ pub(crate) async fn run(job: Job, progress: &Progress) -> Result<(), String> {
     for result in join_all((0..workers).map(|_| work(&shared))).await {
         result?;
     }
+    for table in &tables {
+        // Redshift analyses loaded tables by itself; without it the planner knows nothing of them.
+        let analyze = format!("analyze {}.{}", quoted(&table.target_schema), quoted(&table.target_name));
+        if let Err(error) = target.batch_execute(&analyze).await {
+            tracing::debug!(table = table.name, error = describe(&error), "not analysed");
+        }
+    }
     let errors = progress.tables().into_iter().find_map(|table| table.error);
     match errors {
         Some(error) if job.stop_on_table_error => Err(error),

@@ -393,6 +393,9 @@ impl Cluster {
             "wal_level=logical",
             "max_wal_size=4GB",
             "max_connections=200",
+            // A laptop runs this, and the models join whole tables.
+            "work_mem=64MB",
+            "jit=off",
             "max_replication_slots=32",
             "max_wal_senders=32",
             // A kill loses nothing without it, only the loss of power does.
