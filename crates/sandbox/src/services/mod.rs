@@ -13,6 +13,8 @@ mod secretsmanager;
 mod sts;
 mod tagging;
 mod tags;
+#[cfg(test)]
+mod tests;
 
 use crate::cloud::Cloud;
 use crate::router::Service;

@@ -93,7 +93,8 @@ impl Aws {
         let version = if service == "ec2" { "2016-11-15" } else { "2010-05-08" };
         let mut body = format!("Action={operation}&Version={version}");
         for (key, value) in input {
-            body.push_str(&format!("&{key}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+            body.extend(["&", key, "="]);
+            body.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
         }
         let headers = "content-type: application/x-www-form-urlencoded\r\n";
         let (status, body) = self.send("POST /", service, headers, body.as_bytes()).await.expect("an answer");
@@ -147,7 +148,7 @@ impl Aws {
 
     /// Waits until a task has a status.
     pub(crate) async fn wait_for(&self, arn: &str, status: &str) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let task = self.task(arn).await;
             if task["Status"] == status {
@@ -257,7 +258,7 @@ impl Pipeline {
 
     /// Waits until a query on the warehouse gives a text.
     pub(crate) async fn wait_for_text(&self, sql: &str, expected: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let found = self.warehouse_text(sql).await;
             if found == expected {

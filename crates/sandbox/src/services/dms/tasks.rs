@@ -160,7 +160,8 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
         }
         task.identifier = new;
     }
-    task.lifecycle = Lifecycle::steady("modifying").then(call.clock.after(MODIFYING), &state);
+    let end = if call.fate == Fate::Failure { "failed" } else { &state };
+    task.lifecycle = Lifecycle::steady("modifying").then(call.clock.after(MODIFYING), end);
     let shown = show(call, &task, true);
     call.world.dms.tasks.shift_remove(&old);
     call.world.dms.tasks.insert(task.identifier.clone(), task);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{conflict, not_found, page, tags};
-use crate::call::{ApiError, Call, Input};
+use crate::call::{ApiError, Call, Fate, Input};
 use crate::world::dms::Lifecycle;
 use crate::world::redshift_serverless::{Namespace, Snapshot};
 
@@ -139,8 +139,8 @@ pub(super) fn create_snapshot(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let body = snapshot_body(call, &namespace, name, input.integer("retentionPeriod")?.unwrap_or(-1));
     let arn = body["snapshotArn"].as_str().unwrap_or_default().to_owned();
     tags::keep(call, &arn)?;
-    let snapshot =
-        Snapshot { lifecycle: Lifecycle::steady("CREATING").then(call.clock.after(SNAPSHOT), "AVAILABLE"), body };
+    let end = if call.fate == Fate::Failure { "FAILED" } else { "AVAILABLE" };
+    let snapshot = Snapshot { lifecycle: Lifecycle::steady("CREATING").then(call.clock.after(SNAPSHOT), end), body };
     let shown = show(&snapshot, now);
     call.world.redshift_serverless.snapshots.insert(name.to_owned(), snapshot);
     Ok(json!({ "snapshot": shown }))

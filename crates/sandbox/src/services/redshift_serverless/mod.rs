@@ -5,6 +5,8 @@
 mod limits;
 mod namespaces;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod workgroups;
 
 use serde_json::{Value, json};

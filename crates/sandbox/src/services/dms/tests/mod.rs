@@ -1,3 +1,4 @@
 //! DMS as a client sees it over HTTP. Each rule is quoted where it is tested.
 
+mod rules;
 mod runs;

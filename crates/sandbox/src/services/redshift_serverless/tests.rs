@@ -1,0 +1,144 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::testing::{Aws, Refusal, sandbox, sandbox_at};
+
+async fn call(aws: &Aws, operation: &str, input: Value) -> Result<Value, Refusal> {
+    aws.json(&format!("redshift-serverless:{operation}"), input).await
+}
+
+fn code(answer: Result<Value, Refusal>) -> String {
+    answer.err().map(|refusal| refusal.code).unwrap_or_default()
+}
+
+async fn workgroup(aws: &Aws) {
+    call(aws, "CreateNamespace", json!({"namespaceName": "club"})).await.unwrap();
+    call(aws, "CreateWorkgroup", json!({"namespaceName": "club", "workgroupName": "club"})).await.unwrap();
+}
+
+/// `GetNamespace`, `GetWorkgroup`: `ResourceNotFoundException`. `CreateNamespace`: `ConflictException` when it exists.
+/// `namespaceName`: 3 to 64 of `[a-z0-9-]` (Redshift Serverless API reference).
+#[tokio::test]
+async fn names_are_checked_found_and_unique() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    assert_eq!(code(call(&aws, "GetNamespace", json!({"namespaceName": "club"})).await), "ResourceNotFoundException");
+    assert_eq!(code(call(&aws, "GetWorkgroup", json!({"workgroupName": "club"})).await), "ResourceNotFoundException");
+    for name in ["ab", "Club", "a b c"] {
+        assert_eq!(code(call(&aws, "CreateNamespace", json!({"namespaceName": name})).await), "ValidationException");
+    }
+    call(&aws, "CreateNamespace", json!({"namespaceName": "club"})).await.unwrap();
+    assert_eq!(code(call(&aws, "CreateNamespace", json!({"namespaceName": "club"})).await), "ConflictException");
+    sandbox.shutdown().await;
+}
+
+/// A workgroup is created in the states CREATING, AVAILABLE for a glimpse, MODIFYING, AVAILABLE, and its namespace is
+/// MODIFYING meanwhile; changes are refused with `ConflictException` ("There is an operation running") until then.
+#[tokio::test]
+async fn a_new_workgroup_is_available_twice_and_refuses_changes_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox_at(directory.path(), 60.0, &[]).await;
+    workgroup(&aws).await;
+    let namespace = call(&aws, "GetNamespace", json!({"namespaceName": "club"})).await.unwrap();
+    assert_eq!(namespace["namespace"]["status"], "MODIFYING");
+    let update = json!({"workgroupName": "club", "baseCapacity": 32});
+    assert_eq!(code(call(&aws, "UpdateWorkgroup", update).await), "ConflictException");
+    assert_eq!(code(call(&aws, "DeleteNamespace", json!({"namespaceName": "club"})).await), "ConflictException");
+    let mut seen: Vec<String> = Vec::new();
+    for _ in 0..1000 {
+        let status =
+            call(&aws, "GetWorkgroup", json!({"workgroupName": "club"})).await.unwrap()["workgroup"]["status"].clone();
+        let status = status.as_str().unwrap().to_owned();
+        if seen.last() != Some(&status) {
+            seen.push(status);
+        }
+        if seen.len() == 4 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    assert_eq!(seen, ["CREATING", "AVAILABLE", "MODIFYING", "AVAILABLE"]);
+    sandbox.shutdown().await;
+}
+
+/// `UpdateWorkgroup` takes one parameter at a time: "Can't update multiple configurations at the same time for workgroup"
+/// (`ValidationException`). "Base capacity can be set ... in units of 8" (Redshift management guide, "Billing for Amazon
+/// Redshift Serverless"), and the maximum is never below it. Ports are 5431-5455 and 8191-8215.
+#[tokio::test]
+async fn one_parameter_at_a_time_and_only_good_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    workgroup(&aws).await;
+    let update = async |mut input: Value| {
+        input["workgroupName"] = json!("club");
+        call(&aws, "UpdateWorkgroup", input).await
+    };
+    let refusal = update(json!({"baseCapacity": 32, "port": 5440})).await.unwrap_err();
+    assert_eq!(refusal.code, "ValidationException");
+    assert!(refusal.message.contains("Can't update multiple configurations"));
+    for wrong in [
+        json!({"port": 80}),
+        json!({"baseCapacity": 33}),
+        json!({"configParameters": [{"parameterKey": "nonsense", "parameterValue": "1"}]}),
+    ] {
+        assert_eq!(code(update(wrong.clone()).await), "ValidationException", "{wrong}");
+    }
+    // A new workgroup has a price-performance target, which excludes a base capacity until it is disabled together with it.
+    assert_eq!(code(update(json!({"baseCapacity": 32})).await), "ValidationException");
+    update(json!({"baseCapacity": 32, "pricePerformanceTarget": {"status": "DISABLED"}})).await.unwrap();
+    assert_eq!(code(update(json!({"maxCapacity": 8})).await), "ValidationException");
+    let done = update(json!({"maxCapacity": 64})).await.unwrap();
+    assert_eq!((&done["workgroup"]["baseCapacity"], &done["workgroup"]["maxCapacity"]), (&json!(32), &json!(64)));
+    sandbox.shutdown().await;
+}
+
+/// `UpdateNamespace`: one concern in one call. Roles read back as `IamRole(applyStatus=adding, ...)`, later `in-sync`.
+/// "manageAdminPassword: ... you can't use adminUserPassword if manageAdminPassword is true" (API reference).
+#[tokio::test]
+async fn a_namespace_changes_one_concern_at_a_time_and_its_roles_take_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox_at(directory.path(), 50.0, &[]).await;
+    let both = json!({"namespaceName": "club", "manageAdminPassword": true, "adminUserPassword": "Passw0rd1"});
+    assert_eq!(code(call(&aws, "CreateNamespace", both).await), "ValidationException");
+    let weak = json!({"namespaceName": "club", "adminUserPassword": "password"});
+    assert_eq!(code(call(&aws, "CreateNamespace", weak).await), "ValidationException");
+    let made =
+        call(&aws, "CreateNamespace", json!({"namespaceName": "club", "manageAdminPassword": true})).await.unwrap();
+    assert!(made["namespace"]["adminPasswordSecretArn"].as_str().unwrap().contains(":secret:redshift!club-admin-"));
+    let role = "arn:aws:iam::111122223333:role/r";
+    let two = json!({"namespaceName": "club", "iamRoles": [role], "logExports": ["userlog"]});
+    assert_eq!(code(call(&aws, "UpdateNamespace", two).await), "ValidationException");
+    call(&aws, "UpdateNamespace", json!({"namespaceName": "club", "iamRoles": [role]})).await.unwrap();
+    let roles = async || {
+        call(&aws, "GetNamespace", json!({"namespaceName": "club"})).await.unwrap()["namespace"]["iamRoles"].clone()
+    };
+    assert_eq!(roles().await, json!([format!("IamRole(applyStatus=adding, iamRoleArn={role})")]));
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(roles().await, json!([format!("IamRole(applyStatus=in-sync, iamRoleArn={role})")]));
+    sandbox.shutdown().await;
+}
+
+/// `DeleteNamespace`: "ConflictException" while a workgroup is associated. A namespace has one workgroup.
+/// `CreateUsageLimit` names a workgroup that exists. Snapshots: CREATING, then AVAILABLE, or FAILED.
+#[tokio::test]
+async fn workgroups_hold_their_namespace() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = ["failed-state@redshift-serverless:CreateSnapshot#2"];
+    let (sandbox, aws) = sandbox(directory.path(), &faults).await;
+    workgroup(&aws).await;
+    let second = json!({"namespaceName": "club", "workgroupName": "second"});
+    assert_eq!(code(call(&aws, "CreateWorkgroup", second).await), "ConflictException");
+    let nowhere = json!({"resourceArn": "arn:aws:redshift-serverless:eu-north-1:111122223333:workgroup/x", "usageType": "serverless-compute", "amount": 1});
+    assert_eq!(code(call(&aws, "CreateUsageLimit", nowhere).await), "ResourceNotFoundException");
+    for (name, status) in [("good", "AVAILABLE"), ("bad", "FAILED")] {
+        call(&aws, "CreateSnapshot", json!({"namespaceName": "club", "snapshotName": name})).await.unwrap();
+        let found = call(&aws, "GetSnapshot", json!({"snapshotName": name})).await.unwrap();
+        assert_eq!(found["snapshot"]["status"], status);
+    }
+    assert_eq!(code(call(&aws, "DeleteNamespace", json!({"namespaceName": "club"})).await), "ConflictException");
+    call(&aws, "DeleteWorkgroup", json!({"workgroupName": "club"})).await.unwrap();
+    call(&aws, "DeleteNamespace", json!({"namespaceName": "club"})).await.unwrap();
+    assert_eq!(code(call(&aws, "GetNamespace", json!({"namespaceName": "club"})).await), "ResourceNotFoundException");
+    sandbox.shutdown().await;
+}

@@ -1,0 +1,190 @@
+use serde_json::json;
+
+use crate::Effect;
+use crate::testing::{Aws, Refusal, sandbox, within};
+
+fn code<T>(answer: Result<T, Refusal>) -> (String, u16) {
+    answer.err().map(|refusal| (refusal.code, refusal.status)).unwrap_or_default()
+}
+
+async fn security_group(aws: &Aws, name: &str) -> Result<String, Refusal> {
+    let input = [("GroupName", name), ("GroupDescription", "d")];
+    aws.query("ec2:CreateSecurityGroup", &input).await.map(|xml| within(&xml, "groupId")[0].clone())
+}
+
+async fn permit(aws: &Aws, group: &str, peer: (&str, &str)) -> Result<String, Refusal> {
+    let peer = (format!("IpPermissions.1.{}", peer.0), peer.1);
+    let input = [
+        ("GroupId", group),
+        ("IpPermissions.1.IpProtocol", "tcp"),
+        ("IpPermissions.1.FromPort", "5439"),
+        ("IpPermissions.1.ToPort", "5439"),
+        (peer.0.as_str(), peer.1),
+    ];
+    aws.query("ec2:AuthorizeSecurityGroupIngress", &input).await
+}
+
+/// "Error codes for the Amazon EC2 API": `InvalidGroup.Duplicate`, `InvalidGroup.NotFound`, `InvalidVpcID.NotFound`,
+/// `InvalidPermission.Duplicate`, `DependencyViolation` (another group's rule names the group), `CannotDelete` (the default group).
+#[tokio::test]
+async fn security_groups_refuse_as_ec2_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let (one, two) = (security_group(&aws, "one").await.unwrap(), security_group(&aws, "two").await.unwrap());
+    assert_eq!(code(security_group(&aws, "one").await).0, "InvalidGroup.Duplicate");
+    assert_eq!(code(security_group(&aws, "sg-one").await).0, "InvalidParameterValue");
+    let cidr = ("IpRanges.1.CidrIp", "10.1.2.3/16");
+    let made = permit(&aws, &one, cidr).await.unwrap();
+    // "If the CIDR has host bits set, we canonicalise it" (AuthorizeSecurityGroupIngress).
+    assert_eq!(within(&made, "cidrIpv4"), ["10.1.0.0/16"]);
+    assert_eq!(code(permit(&aws, &one, cidr).await).0, "InvalidPermission.Duplicate");
+    permit(&aws, &one, ("Groups.1.GroupId", &two)).await.unwrap();
+    assert_eq!(code(aws.query("ec2:DeleteSecurityGroup", &[("GroupId", &two)]).await).0, "DependencyViolation");
+    aws.query("ec2:DeleteSecurityGroup", &[("GroupId", &one)]).await.unwrap();
+    aws.query("ec2:DeleteSecurityGroup", &[("GroupId", &two)]).await.unwrap();
+    assert_eq!(code(aws.query("ec2:DescribeSecurityGroups", &[("GroupId.1", &one)]).await).0, "InvalidGroup.NotFound");
+    assert_eq!(
+        code(aws.query("ec2:DescribeVpcs", &[("VpcId.1", "vpc-0123456789abcdef0")]).await).0,
+        "InvalidVpcID.NotFound"
+    );
+    let default = within(&aws.query("ec2:DescribeSecurityGroups", &[]).await.unwrap(), "groupId")[0].clone();
+    assert_eq!(code(aws.query("ec2:DeleteSecurityGroup", &[("GroupId", &default)]).await).0, "CannotDelete");
+    sandbox.shutdown().await;
+}
+
+/// `CreateRole`: `EntityAlreadyExists` (409), names without regard to case; `MalformedPolicyDocument` (400).
+/// `DeleteRole`: "you must ... delete inline policies, detach attached managed policies", else `DeleteConflict` (409).
+/// `GetRole`: `NoSuchEntity` (404) (IAM API reference).
+#[tokio::test]
+async fn roles_refuse_as_iam_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    assert_eq!(code(aws.query("iam:GetRole", &[("RoleName", "R")]).await), ("NoSuchEntity".into(), 404));
+    let bad = [("RoleName", "R"), ("AssumeRolePolicyDocument", "{")];
+    assert_eq!(code(aws.query("iam:CreateRole", &bad).await), ("MalformedPolicyDocument".into(), 400));
+    aws.make_role("R", &["dms.amazonaws.com"], "AmazonDMSVPCManagementRole").await;
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "dms.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
+    let again = [("RoleName", "r"), ("AssumeRolePolicyDocument", &trust.to_string())];
+    assert_eq!(code(aws.query("iam:CreateRole", &again).await), ("EntityAlreadyExists".into(), 409));
+    assert_eq!(code(aws.query("iam:DeleteRole", &[("RoleName", "R")]).await), ("DeleteConflict".into(), 409));
+    let policy = "arn:aws:iam::aws:policy/service-role/AmazonDMSVPCManagementRole";
+    aws.query("iam:DetachRolePolicy", &[("RoleName", "R"), ("PolicyArn", policy)]).await.unwrap();
+    aws.query("iam:DeleteRole", &[("RoleName", "R")]).await.unwrap();
+    sandbox.shutdown().await;
+}
+
+/// `CreateBucket`: a location constraint outside us-east-1; `BucketAlreadyOwnedByYou` (409). `DeleteBucket`: "All objects ...
+/// must be deleted", else `BucketNotEmpty` (409). Conditional writes: `If-None-Match: *` on an object that exists is
+/// `PreconditionFailed` (412) (S3 API reference).
+#[tokio::test]
+async fn buckets_refuse_as_s3_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let here =
+        b"<CreateBucketConfiguration><LocationConstraint>eu-north-1</LocationConstraint></CreateBucketConfiguration>";
+    let send = async |head: &str, headers: &str, body: &[u8]| {
+        let (status, body) = aws.send(head, "s3", headers, body).await.unwrap();
+        (status, within(&body, "Code").first().cloned().unwrap_or_default())
+    };
+    assert_eq!(send("GET /dms-club?list-type=2", "", b"").await, (404, "NoSuchBucket".into()));
+    assert_eq!(send("PUT /dms-club", "", b"").await, (400, "IllegalLocationConstraintException".into()));
+    assert_eq!(send("PUT /dms-club", "", here).await.0, 200);
+    assert_eq!(send("PUT /dms-club", "", here).await, (409, "BucketAlreadyOwnedByYou".into()));
+    assert_eq!(send("PUT /dms-club/lease", "if-none-match: *\r\n", b"1").await.0, 200);
+    assert_eq!(send("PUT /dms-club/lease", "if-none-match: *\r\n", b"2").await, (412, "PreconditionFailed".into()));
+    assert_eq!(send("DELETE /dms-club", "", b"").await, (409, "BucketNotEmpty".into()));
+    assert_eq!(send("DELETE /dms-club/lease", "", b"").await.0, 204);
+    assert_eq!(send("DELETE /dms-club", "", b"").await.0, 204);
+    sandbox.shutdown().await;
+}
+
+/// `CreateSecret`: `ResourceExistsException`; `InvalidRequestException` while a secret of the name is scheduled for
+/// deletion. `DeleteSecret`: a recovery window of 7 to 30 days; `RestoreSecret` takes it back (Secrets Manager API reference).
+#[tokio::test]
+async fn secrets_keep_their_name_until_they_are_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let create = async || aws.json("secretsmanager:CreateSecret", json!({"Name": "club", "SecretString": "s"})).await;
+    create().await.unwrap();
+    assert_eq!(code(create().await).0, "ResourceExistsException");
+    let soon = json!({"SecretId": "club", "RecoveryWindowInDays": 3});
+    assert_eq!(code(aws.json("secretsmanager:DeleteSecret", soon).await).0, "InvalidParameterException");
+    aws.json("secretsmanager:DeleteSecret", json!({"SecretId": "club", "RecoveryWindowInDays": 7})).await.unwrap();
+    let refusal = create().await.unwrap_err();
+    assert_eq!(refusal.code, "InvalidRequestException");
+    assert!(refusal.message.contains("scheduled for deletion"), "{}", refusal.message);
+    let read = aws.json("secretsmanager:GetSecretValue", json!({"SecretId": "club"})).await;
+    assert_eq!(code(read).0, "InvalidRequestException");
+    aws.json("secretsmanager:RestoreSecret", json!({"SecretId": "club"})).await.unwrap();
+    let value = aws.json("secretsmanager:GetSecretValue", json!({"SecretId": "club"})).await.unwrap();
+    assert_eq!(value["SecretString"], "s");
+    let other = json!({"SecretId": "nobody"});
+    assert_eq!(code(aws.json("secretsmanager:DescribeSecret", other).await).0, "ResourceNotFoundException");
+    sandbox.shutdown().await;
+}
+
+/// `GetCallerIdentity` needs no permissions and names the account. `GetResources` finds by tag across services.
+#[tokio::test]
+async fn the_caller_and_the_tagged_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    assert_eq!(within(&aws.query("sts:GetCallerIdentity", &[]).await.unwrap(), "Account"), ["111122223333"]);
+    let tags = json!([{"Key": "owner", "Value": "club"}]);
+    aws.json("secretsmanager:CreateSecret", json!({"Name": "club", "SecretString": "s", "Tags": tags})).await.unwrap();
+    let tags = json!([{"key": "owner", "value": "club"}]);
+    aws.json("redshift-serverless:CreateNamespace", json!({"namespaceName": "club", "tags": tags})).await.unwrap();
+    let filter = json!({"TagFilters": [{"Key": "owner", "Values": ["club"]}]});
+    let found = aws.json("tagging:GetResources", filter).await.unwrap();
+    assert_eq!(found["ResourceTagMappingList"].as_array().unwrap().len(), 2);
+    sandbox.shutdown().await;
+}
+
+/// Every effect of the fault catalogue does over a real connection what its line in the catalogue says.
+#[tokio::test]
+async fn every_fault_has_its_effect() {
+    for (name, effect) in Effect::ALL {
+        let directory = tempfile::tempdir().unwrap();
+        let fault = match effect {
+            Effect::StaleList => format!("{name}@redshift-serverless:ListNamespaces"),
+            Effect::FailedState | Effect::SlowState => format!("{name}@dms:CreateReplicationInstance"),
+            _ => format!("{name}@redshift-serverless:CreateNamespace"),
+        };
+        let (sandbox, aws) = sandbox(directory.path(), &[&fault]).await;
+        let input = json!({"namespaceName": "club", "tags": [{"key": "k", "value": "v"}]});
+        let answer = aws.try_json("redshift-serverless:CreateNamespace", &input).await;
+        let refused = answer.clone().and_then(Result::err).map(|refusal| (refusal.code, refusal.status));
+        if !matches!(effect, Effect::CrashBefore | Effect::CrashAfter) {
+            let list = aws.json("redshift-serverless:ListNamespaces", json!({})).await.unwrap();
+            let is_there = list["namespaces"] != json!([]);
+            let has_no_effect =
+                matches!(effect, Effect::Throttle | Effect::ServerError | Effect::CutBefore | Effect::StaleList);
+            assert_eq!(is_there, !has_no_effect, "{name}");
+        }
+        match effect {
+            Effect::Throttle => assert_eq!(refused, Some(("ThrottlingException".into(), 400))),
+            Effect::ServerError => assert_eq!(refused, Some(("InternalFailure".into(), 500))),
+            Effect::CutBefore | Effect::CutAfter | Effect::CrashBefore | Effect::CrashAfter => {
+                assert!(answer.is_none(), "{name}")
+            }
+            Effect::LostTags => {
+                let filter = json!({"TagFilters": [{"Key": "k"}]});
+                let found = aws.json("tagging:GetResources", filter).await.unwrap();
+                assert_eq!(found["ResourceTagMappingList"], json!([]));
+            }
+            Effect::StaleList => {
+                let list = aws.json("redshift-serverless:ListNamespaces", json!({})).await.unwrap();
+                assert_eq!(list["namespaces"].as_array().unwrap().len(), 1);
+            }
+            // Their own tests, with the services they strike, tell more.
+            Effect::SlowState | Effect::FailedState => {
+                aws.make_vpc_role().await;
+                aws.make_subnet_group().await.unwrap();
+                aws.make_instance().await.unwrap();
+                let found = aws.json("dms:DescribeReplicationInstances", json!({})).await.unwrap();
+                let expected = if effect == Effect::FailedState { "failed" } else { "available" };
+                assert_eq!(found["ReplicationInstances"][0]["ReplicationInstanceStatus"], expected);
+            }
+        }
+        sandbox.shutdown().await;
+    }
+}
