@@ -28,6 +28,9 @@ use crate::lease::Guard;
 use crate::plan::{Plan, Step};
 use crate::value::Value;
 
+/// How long an interrupt may go unnoticed.
+const TICK: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// What a run works with.
 pub struct Context<'a> {
     /// The kinds.
@@ -179,11 +182,7 @@ impl Run<'_> {
                 waiting.remove(&next);
                 in_flight.push(async move { (next, self.carry_out(&self.plan.steps[next]).await) });
             }
-            if self.stops(lost) && !told && !in_flight.is_empty() {
-                told = true;
-                self.tell(EventKind::RunInterrupted { in_flight: in_flight.len() });
-            }
-            let Some((id, outcome)) = in_flight.next().await else { break };
+            let Some((id, outcome)) = self.next(&mut in_flight, &mut told, lost).await else { break };
             let address = self.plan.steps[id].address.clone();
             match outcome {
                 Outcome::Done { outputs, .. } => {
@@ -199,7 +198,10 @@ impl Run<'_> {
                 }
                 Outcome::InProgress(_) => {
                     summary.in_progress.push(address.clone());
-                    dead.insert(id, address);
+                    // After an interrupt what comes next is left, not blocked.
+                    if !self.stops(lost) {
+                        dead.insert(id, address);
+                    }
                 }
                 Outcome::LeaseLost => {
                     lost = true;
@@ -210,6 +212,29 @@ impl Run<'_> {
         summary.left += waiting.len();
         summary.elapsed = self.elapsed(self.began);
         summary
+    }
+
+    /// The next step that ends. Meanwhile an interrupt is told of, once.
+    async fn next<F>(
+        &self,
+        in_flight: &mut FuturesUnordered<F>,
+        told: &mut bool,
+        lost: bool,
+    ) -> Option<(usize, Outcome)>
+    where
+        F: Future<Output = (usize, Outcome)>,
+    {
+        loop {
+            if self.stops(lost) && !*told && !in_flight.is_empty() {
+                *told = true;
+                self.tell(EventKind::RunInterrupted { in_flight: in_flight.len() });
+            }
+            tokio::select! {
+                biased;
+                next = in_flight.next() => return next,
+                () = self.context.clock.sleep(TICK), if !*told => {}
+            }
+        }
     }
 
     /// Takes out of `waiting` what can never start, because something before it failed.
@@ -302,3 +327,8 @@ fn ways_to_the_end(steps: &[Step]) -> Vec<f64> {
     }
     ways
 }
+
+#[cfg(test)]
+mod sweep;
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,9 @@ pub(super) const STALE: f64 = 30.0;
 /// Shortest seconds between two looks.
 const SHORTEST: f64 = 0.5;
 
+/// Longest seconds for which an interrupt is not noticed.
+const PIECE: f64 = 5.0;
+
 /// What is waited for.
 pub(super) enum Goal<'a> {
     /// Ready, and the named fields as in the spec.
@@ -162,8 +165,14 @@ impl One<'_> {
         )
     }
 
+    /// Sleeps in short pieces, so that an interrupt or a lost lease ends it early.
     pub(super) async fn sleep(&self, seconds: f64) {
-        self.run.context.clock.sleep(Duration::from_secs_f64(seconds.max(0.0))).await;
+        let mut left = seconds.max(0.0);
+        while left > 0.0 && !self.is_interrupted() && self.may_call().is_ok() {
+            let piece = left.min(PIECE);
+            self.run.context.clock.sleep(Duration::from_secs_f64(piece)).await;
+            left -= piece;
+        }
     }
 }
 

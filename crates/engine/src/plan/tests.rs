@@ -371,7 +371,10 @@ fn what_an_earlier_run_left_half_way_is_waited_for() {
     block_on(async {
         let scene = Scene::new();
         let shop = edited(&[]);
-        scene.cloud.trouble(scene.cloud.calls().len() + 60, crate::testing::Trouble::CrashBefore);
+        let other = Scene::new();
+        other.apply(&shop, &Options::default()).await;
+        let create = other.cloud.calls().iter().position(|call| call.starts_with("create house/workgroup")).unwrap();
+        scene.cloud.trouble(create, crate::testing::Trouble::CrashAfter);
         assert!(scene.attempt(&shop, &Options::default()).await.is_none());
         scene.restart();
         let plan = scene.plan(&shop, &Options::default()).await.unwrap();
@@ -380,10 +383,9 @@ fn what_an_earlier_run_left_half_way_is_waited_for() {
             &show(&plan),
             r"
         0 … pipe/instance.main (declared)
-        1 … house/namespace.house (declared)
-        2 + house/workgroup.wide (declared) after 1 | namespace: nothing -> shop-house | capacity: nothing -> 8 | port: nothing -> 5439 | groups: nothing -> [group-0005]
-        3 + house/limit.cap (declared) after 2 | workgroup: nothing -> arn:fake:house:workgroup:shop-wide | amount: nothing -> 10
-        4 + pipe/task.load (declared) after 0 | instance: nothing -> arn:fake:pipe:instance:shop-main | source: nothing -> arn:fake:pipe:endpoint:shop-source | mode: nothing -> full
+        1 … house/workgroup.wide (declared)
+        2 + house/limit.cap (declared) after 1 | workgroup: nothing -> arn:fake:house:workgroup:shop-wide | amount: nothing -> 10
+        3 + pipe/task.load (declared) after 0 | instance: nothing -> arn:fake:pipe:instance:shop-main | source: nothing -> arn:fake:pipe:endpoint:shop-source | mode: nothing -> full
     ",
         );
         scene.apply(&shop, &Options::default()).await;

@@ -10,53 +10,11 @@ use tokio::sync::Notify;
 
 use super::clock::VirtualClock;
 use super::kinds::FakeKind;
+use super::trouble::{Trouble, denied, fault, throttled, unavailable};
 use crate::clock::Clock;
 use crate::fault::{Fault, FaultClass};
 use crate::kind::{Object, Outputs, Readiness, Tags};
 use crate::value::{Map, Value};
-
-/// What goes wrong at a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Too many calls; nothing happened.
-    Throttle,
-    /// The service is down; nothing happened.
-    UnavailableBefore,
-    /// The call took effect and its answer was lost.
-    UnavailableAfter,
-    /// The caller may not do this.
-    Denied,
-    /// A create or tag call takes effect without its tags.
-    LostTags,
-    /// A list shows the world before the last change.
-    StaleList,
-    /// A create ends in a failed state.
-    FailedState,
-    /// The program dies before the call reaches the service.
-    CrashBefore,
-    /// The program dies before the answer reaches it.
-    CrashAfter,
-}
-
-impl Trouble {
-    /// Every kind of trouble.
-    pub const ALL: [Self; 9] = [
-        Self::Throttle,
-        Self::UnavailableBefore,
-        Self::UnavailableAfter,
-        Self::Denied,
-        Self::LostTags,
-        Self::StaleList,
-        Self::FailedState,
-        Self::CrashBefore,
-        Self::CrashAfter,
-    ];
-
-    /// Whether the program dies.
-    pub fn is_crash(self) -> bool {
-        matches!(self, Self::CrashBefore | Self::CrashAfter)
-    }
-}
 
 #[derive(Clone, Debug, PartialEq)]
 enum Phase {
@@ -287,22 +245,6 @@ impl FakeCloud {
     }
 }
 
-fn throttled(operation: &str) -> Fault {
-    fault(FaultClass::Throttled, operation, "Rate exceeded")
-}
-
-fn unavailable(operation: &str) -> Fault {
-    fault(FaultClass::Unavailable, operation, "the connection was cut")
-}
-
-fn denied(operation: &str) -> Fault {
-    fault(FaultClass::Denied, operation, "not authorized")
-}
-
-fn fault(class: FaultClass, operation: &str, message: &str) -> Fault {
-    Fault::local(class, operation, message)
-}
-
 impl Thing {
     fn outputs(&self) -> Outputs {
         let mut outputs = Outputs::new();
@@ -397,7 +339,8 @@ impl World {
             }
             let then = if trouble == Some(Trouble::FailedState) { Phase::Broken } else { Phase::Steady };
             let tags = if trouble == Some(Trouble::LostTags) { Tags::new() } else { (*tags).clone() };
-            let phase = busy("creating", kind.facts.create.typical, then);
+            let slower = if trouble == Some(Trouble::SlowState) { 4.0 } else { 1.0 };
+            let phase = busy("creating", kind.facts.create.typical * slower, then);
             return Ok(self.birth(kind, name, spec, &tags, phase));
         }
         let found = self.things.iter().position(|thing| thing.kind == kind.name && thing.identity == ask.subject());

@@ -51,7 +51,7 @@ fn facts(create: f64, update: f64, delete: f64) -> Facts {
         create: about(create),
         update: about(update),
         delete: about(delete),
-        poll: Poll { first: 1.0, interval: 10.0, give_up: 1800.0, stable: 1 },
+        poll: Poll { first: create * 0.8, interval: 10.0, give_up: 1800.0, stable: 1 },
         pauses: Pauses::Nothing,
         holds: None,
         name_limit: 63,
@@ -157,7 +157,7 @@ fn house() -> Vec<FakeKind> {
             ..kind(
                 "house/workgroup",
                 Facts {
-                    poll: Poll { first: 1.0, interval: 10.0, give_up: 1800.0, stable: 2 },
+                    poll: Poll { first: 150.0, interval: 10.0, give_up: 1800.0, stable: 2 },
                     ..facts(180.0, 60.0, 120.0)
                 },
                 vec![

@@ -7,10 +7,14 @@ mod clock;
 mod cloud;
 mod erased;
 mod kinds;
+mod model;
 mod scene;
 mod text;
+mod trouble;
 
 pub use clock::{VirtualClock, block_on};
-pub use cloud::{FakeCloud, Trouble};
+pub use cloud::FakeCloud;
+pub use model::complaints;
 pub use scene::{FakeJournal, Scene, Tear, destroy};
 pub use text::{show, stack};
+pub use trouble::Trouble;

@@ -1,0 +1,326 @@
+//! Runs as a whole: what is made, in what time, and what becomes of it when things go wrong.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use super::*;
+use crate::kind::{Tags, tag};
+use crate::plan::{Action, Options};
+use crate::testing::{Scene, Trouble, block_on, complaints, destroy, show, stack};
+
+fn owned(stack: &str, resource: &str) -> Tags {
+    Tags::from([(tag::STACK.to_owned(), stack.to_owned()), (tag::RESOURCE.to_owned(), resource.to_owned())])
+}
+
+/// The number of the next call that begins so, when the same thing is done on an account without
+/// troubles.
+async fn number_of(call: &str, text: &str) -> usize {
+    let scene = Scene::new();
+    scene.apply(&stack(text), &Options::default()).await;
+    scene.cloud.calls().iter().position(|made| made.starts_with(call)).unwrap_or_else(|| panic!("no call `{call}`"))
+}
+
+fn retries(scene: &Scene) -> usize {
+    scene.events().iter().filter(|event| matches!(event.kind, EventKind::StepRetried { .. })).count()
+}
+
+#[test]
+fn the_wall_time_is_the_critical_path_of_the_objects_themselves() {
+    let mut text = String::from("net/network net range=10.0.0.0/16\n");
+    for line in 0..40 {
+        let group = format!("net/group g{line} network=@net.id about=x ports=[{line}]");
+        let instance = format!("pipe/instance i{line} class=small zone=a groups=[@g{line}.id]");
+        let endpoint = format!("pipe/endpoint e{line} host=h{line} engine=postgres");
+        let task = format!("pipe/task t{line} instance=@i{line}.arn source=@e{line}.arn mode=full");
+        let house = format!("house/workgroup w{line} capacity={line} groups=[@g{line}.id]");
+        let _infallible = writeln!(text, "{group}\n{instance}\n{endpoint}\n{task}\n{house}");
+    }
+    block_on(async {
+        let mut scene = Scene::new();
+        scene.parallelism = 250;
+        let stack = stack(&text);
+        let plan = scene.plan(&stack, &Options::default()).await.unwrap();
+        assert_eq!(plan.steps.len(), 201);
+        let summary = scene.carry_out(&plan).await.unwrap().unwrap();
+        assert!(summary.is_complete());
+        let ratio = summary.elapsed / plan.seconds.typical;
+        assert!((0.99..=1.05).contains(&ratio), "{} s, planned {} s", summary.elapsed, plan.seconds.typical);
+        let lists = scene.cloud.calls().iter().filter(|call| call.starts_with("list pipe/instance")).count();
+        assert!(lists < 100, "forty instances are waited for together, not with {lists} lists");
+        let before = scene.cloud.calls().len();
+        assert!(scene.plan(&stack, &Options::default()).await.unwrap().is_empty());
+        assert!(scene.cloud.calls().len() - before <= scene.registry.names().count(), "one list per kind");
+    });
+}
+
+#[test]
+fn the_longest_way_goes_first_where_not_all_can_go_at_once() {
+    let text = "
+        data/bucket one versions=true
+        data/bucket two versions=true
+        pipe/instance main class=small zone=a
+        pipe/endpoint source host=h engine=e
+        pipe/task load instance=@main.arn source=@source.arn mode=full
+    ";
+    block_on(async {
+        let mut scene = Scene::new();
+        scene.parallelism = 1;
+        scene.apply(&stack(text), &Options::default()).await;
+        let calls = scene.cloud.calls();
+        let first = calls.iter().find(|call| call.starts_with("create")).unwrap();
+        assert_eq!(first, "create pipe/instance shop-main");
+    });
+}
+
+#[test]
+fn a_call_is_made_again_by_the_class_of_its_fault() {
+    let text = "data/bucket one versions=true";
+    block_on(async {
+        let create = number_of("create", text).await;
+        for (trouble, passes) in [
+            (Trouble::Throttle, true),
+            (Trouble::UnavailableBefore, true),
+            (Trouble::UnavailableAfter, true),
+            (Trouble::Denied, false),
+        ] {
+            let scene = Scene::new();
+            scene.cloud.trouble(create, trouble);
+            let summary = scene.attempt(&stack(text), &Options::default()).await.unwrap();
+            assert_eq!(summary.is_complete(), passes, "{trouble:?}");
+            let made = scene.cloud.objects().len();
+            assert_eq!(made, usize::from(passes), "{trouble:?}");
+            if trouble == Trouble::Denied {
+                assert_eq!(retries(&scene), 0);
+                assert_eq!(summary.failed[0].1.class, FaultClass::Denied);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_service_that_is_busy_is_waited_for() {
+    let text = "pipe/instance main class=small zone=a";
+    block_on(async {
+        let scene = Scene::new();
+        scene.apply(&stack(text), &Options::default()).await;
+        let plan = scene.plan(&stack(""), &Options::default()).await.unwrap();
+        // Somebody else uses it for a while.
+        let arn = "arn:fake:pipe:instance:shop-main";
+        scene.cloud.plant("pipe/task", "theirs", &json!({ "instance": arn }), &Tags::new());
+        let release = async {
+            scene.clock.sleep(std::time::Duration::from_mins(5)).await;
+            scene.cloud.vanish("pipe/task", "theirs");
+        };
+        let (summary, ()) = futures::join!(scene.carry_out(&plan), release);
+        assert!(summary.unwrap().unwrap().is_complete());
+        assert!(retries(&scene) > 3);
+        assert!(scene.cloud.objects().is_empty());
+    });
+}
+
+#[test]
+fn a_name_that_is_taken_meanwhile_is_ours_only_by_its_tags() {
+    let text = "pipe/endpoint source host=a engine=b";
+    block_on(async {
+        let scene = Scene::new();
+        let plan = scene.plan(&stack(text), &Options::default()).await.unwrap();
+        scene.cloud.plant("pipe/endpoint", "shop-source", &json!({"host": "a"}), &owned("shop", "source"));
+        let ours = scene.carry_out(&plan).await.unwrap().unwrap();
+        assert!(ours.is_complete());
+        assert!(
+            scene.events().iter().any(|event| matches!(event.kind, EventKind::StepSucceeded { recovered: true, .. }))
+        );
+        for tags in [owned("other", "source"), Tags::new()] {
+            let scene = Scene::new();
+            let plan = scene.plan(&stack(text), &Options::default()).await.unwrap();
+            scene.cloud.plant("pipe/endpoint", "shop-source", &json!({"host": "theirs"}), &tags);
+            let summary = scene.carry_out(&plan).await.unwrap().unwrap();
+            assert_eq!(summary.failed[0].1.class, FaultClass::AlreadyExists);
+            assert!(summary.failed[0].1.message.contains("it was left alone"), "{}", summary.failed[0].1);
+            let (_, object) = scene.cloud.objects().remove(0);
+            assert_eq!(object.state["host"], json!("theirs"));
+            assert_eq!(object.tags, Some(tags));
+        }
+    });
+}
+
+#[test]
+fn a_lost_answer_makes_no_second_object_even_where_names_are_not_unique() {
+    let text = "net/network net range=10.0.0.0/16";
+    block_on(async {
+        let create = number_of("create", text).await;
+        let scene = Scene::new();
+        scene.cloud.trouble(create, Trouble::UnavailableAfter);
+        scene.cloud.trouble(create + 1, Trouble::StaleList);
+        scene.apply(&stack(text), &Options::default()).await;
+        assert_eq!(scene.cloud.objects().len(), 1);
+        assert_eq!(scene.cloud.calls().iter().filter(|call| call.starts_with("create")).count(), 1);
+    });
+}
+
+#[test]
+fn tags_that_were_lost_on_the_way_are_put_on() {
+    let text = "pipe/instance main class=small zone=a";
+    block_on(async {
+        let create = number_of("create", text).await;
+        let scene = Scene::new();
+        scene.cloud.trouble(create, Trouble::LostTags);
+        scene.apply(&stack(text), &Options::default()).await;
+        assert_eq!(scene.cloud.objects()[0].1.owner(), Some(("shop", "main")));
+        assert!(scene.plan(&stack(text), &Options::default()).await.unwrap().is_empty());
+    });
+}
+
+const BRANCHES: &str = "
+    data/bucket alone versions=true
+    net/network net range=10.0.0.0/16
+    net/group web network=@net.id about=web
+    pipe/instance main class=small zone=a groups=[@web.id]
+    pipe/endpoint source host=a engine=b
+    pipe/task load instance=@main.arn source=@source.arn mode=full
+";
+
+#[test]
+fn a_failure_stops_only_what_needs_it_and_the_rest_is_named() {
+    block_on(async {
+        let create = number_of("create net/group", BRANCHES).await;
+        let scene = Scene::new();
+        scene.cloud.trouble(create, Trouble::Denied);
+        let summary = scene.attempt(&stack(BRANCHES), &Options::default()).await.unwrap();
+        let blocked: Vec<String> = summary.blocked.iter().map(|(address, by)| format!("{address} by {by}")).collect();
+        assert_eq!(blocked, ["pipe/instance.main by net/group.web", "pipe/task.load by net/group.web"]);
+        assert_eq!((summary.failed.len(), summary.succeeded), (1, 3));
+        scene.restart();
+        scene.apply(&stack(BRANCHES), &Options::default()).await;
+        assert_eq!(complaints(&scene.cloud, &stack(BRANCHES), &[]), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn an_interrupt_starts_nothing_new_and_the_next_run_takes_up_what_was_begun() {
+    block_on(async {
+        let scene = Scene::new();
+        let stack = stack(BRANCHES);
+        let plan = scene.plan(&stack, &Options::default()).await.unwrap();
+        let interrupt = async {
+            scene.clock.sleep(std::time::Duration::from_secs(30)).await;
+            scene.interrupt.store(true, Ordering::SeqCst);
+        };
+        let (summary, ()) = futures::join!(scene.carry_out(&plan), interrupt);
+        let summary = summary.unwrap().unwrap();
+        assert_eq!(summary.left, 1, "the task");
+        assert_eq!(summary.in_progress, [Address::new("pipe/instance", "main")]);
+        assert!(scene.events().iter().any(|event| matches!(event.kind, EventKind::RunInterrupted { in_flight: 1 })));
+        scene.restart();
+        let next = scene.plan(&stack, &Options::default()).await.unwrap();
+        let actions: Vec<Action> = next.steps.iter().map(|step| step.action).collect();
+        assert_eq!(actions, [Action::Wait, Action::Create], "{}", show(&next));
+        scene.apply(&stack, &Options::default()).await;
+        assert_eq!(complaints(&scene.cloud, &stack, &[]), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_run_that_lost_its_lease_makes_no_further_call() {
+    block_on(async {
+        let scene = Scene::new();
+        let stack = stack(BRANCHES);
+        let plan = scene.plan(&stack, &Options::default()).await.unwrap();
+        let lose = async {
+            scene.clock.sleep(std::time::Duration::from_secs(4)).await;
+            scene.lease.lose();
+            scene.cloud.calls().len()
+        };
+        let (summary, before) = futures::join!(scene.carry_out(&plan), lose);
+        let summary = summary.unwrap().unwrap();
+        assert!(summary.left > 1 && !summary.is_complete(), "{summary:?}");
+        let after = scene.cloud.calls();
+        let changes: Vec<&String> = after[before..].iter().filter(|call| !call.starts_with("list")).collect();
+        assert!(changes.is_empty(), "{changes:?}");
+    });
+}
+
+#[test]
+fn work_that_a_dead_run_stopped_is_started_by_the_next() {
+    let changed = BRANCHES.replace("host=a", "host=b");
+    block_on(async {
+        let scene = Scene::new();
+        scene.apply(&stack(BRANCHES), &Options::default()).await;
+        scene.cloud.tamper("pipe/task", "shop-load", |_, _, running| *running = true);
+        let plan = scene.plan(&stack(&changed), &Options::default()).await.unwrap();
+        // The program dies when the endpoint is changed and the task stands still.
+        let done = scene.written() + 6;
+        scene.tear(crate::testing::Tear::After(done));
+        assert!(scene.carry_out(&plan).await.is_none());
+        scene.restart();
+        let next = scene.plan(&stack(&changed), &Options::default()).await.unwrap();
+        let actions: Vec<Action> = next.steps.iter().map(|step| step.action).collect();
+        assert_eq!(actions.last(), Some(&Action::Resume), "{}", show(&next));
+        scene.apply(&stack(&changed), &Options::default()).await;
+        assert!(scene.cloud.objects().iter().any(|(_, object)| object.running));
+        assert!(scene.plan(&stack(&changed), &Options::default()).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn work_is_started_again_although_the_change_failed() {
+    let changed = BRANCHES.replace("host=a", "host=b");
+    block_on(async {
+        let scene = Scene::new();
+        scene.apply(&stack(BRANCHES), &Options::default()).await;
+        scene.cloud.tamper("pipe/task", "shop-load", |_, _, running| *running = true);
+        let plan = scene.plan(&stack(&changed), &Options::default()).await.unwrap();
+        scene.cloud.vanish("pipe/endpoint", "shop-source");
+        let summary = scene.carry_out(&plan).await.unwrap().unwrap();
+        assert_eq!(summary.failed.len(), 1);
+        assert_eq!(summary.failed[0].1.class, FaultClass::NotFound);
+        assert!(scene.cloud.objects().iter().any(|(_, object)| object.running));
+    });
+}
+
+#[test]
+fn what_takes_too_long_is_in_progress_and_never_failed() {
+    let text = "pipe/instance main class=small zone=a";
+    block_on(async {
+        let create = number_of("create", text).await;
+        let scene = Scene::new();
+        scene.cloud.trouble(create, Trouble::SlowState);
+        let summary = scene.attempt(&stack(text), &Options::default()).await.unwrap();
+        assert_eq!(summary.in_progress, [Address::new("pipe/instance", "main")]);
+        assert!(summary.failed.is_empty());
+        scene.apply(&stack(text), &Options::default()).await;
+        assert!(scene.plan(&stack(text), &Options::default()).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn the_next_plan_has_learned_how_long_things_take() {
+    let text = "pipe/instance main class=small zone=a";
+    block_on(async {
+        let create = number_of("create", text).await;
+        let scene = Scene::new();
+        scene.cloud.trouble(create, Trouble::SlowState);
+        scene.attempt(&stack(text), &Options::default()).await;
+        scene.apply(&stack(text), &Options::default()).await;
+        scene.apply(&stack(""), &destroy(&[])).await;
+        let plan = scene.plan(&stack(text), &Options::default()).await.unwrap();
+        assert!((plan.seconds.typical - 600.0).abs() < 1.0, "a creation that was not seen to its end teaches nothing");
+        scene.apply(&stack(text), &Options::default()).await;
+        let grown = stack(&format!("{text}\npipe/instance two class=small zone=a"));
+        let seconds = scene.plan(&grown, &Options::default()).await.unwrap().seconds.typical;
+        assert!((600.0..620.0).contains(&seconds), "{seconds}");
+    });
+}
+
+#[test]
+fn a_plan_of_another_version_is_not_carried_out() {
+    block_on(async {
+        let scene = Scene::new();
+        let mut plan = scene.plan(&stack("data/bucket one versions=true"), &Options::default()).await.unwrap();
+        plan.steps[0].address.kind = "data/barrel".to_owned();
+        let error = scene.carry_out(&plan).await.unwrap().unwrap_err();
+        assert!(matches!(error, RunError::UnknownKind(kind) if kind == "data/barrel"));
+        assert!(scene.journal.entries().unwrap().is_empty());
+    });
+}
