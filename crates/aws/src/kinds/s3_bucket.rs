@@ -120,7 +120,7 @@ impl Bucket {
         if !self.is_near(&name).await? {
             return Ok(Some(self.shape(name, &Spec::default(), None)));
         }
-        match settings::read(&self.cloud, &name).await {
+        match Box::pin(settings::read(&self.cloud, &name)).await {
             Ok((spec, tags)) => Ok(Some(self.shape(name, &spec, Some(tags)))),
             // Deleted since it was listed.
             Err(fault) if fault.code == "NoSuchBucket" => Ok(None),
@@ -243,7 +243,9 @@ impl Kind for Bucket {
 
     async fn list(&self, scope: &Scope) -> Result<Vec<Object>, Fault> {
         if let Scope::Only(names) = scope {
-            names.iter().for_each(|name| self.remember(name));
+            for name in names {
+                self.remember(name);
+            }
         }
         let objects = self.names().await?.into_iter().map(|name| self.object(name));
         Ok(try_join_all(objects).await?.into_iter().flatten().collect())

@@ -20,7 +20,7 @@ use crate::fault::fault;
 const RULE: &str = "towpath";
 
 /// A request that lacks a required member: cannot happen with what is written here.
-fn incomplete(error: BuildError) -> Fault {
+fn incomplete(error: &BuildError) -> Fault {
     Fault::local(FaultClass::Invalid, "s3/bucket", error.to_string())
 }
 
@@ -145,13 +145,14 @@ async fn put_encryption(cloud: &Cloud, bucket: &str, spec: &Spec) -> Result<(), 
         .sse_algorithm(algorithm)
         .set_kms_master_key_id(spec.kms_key.clone())
         .build()
-        .map_err(incomplete)?;
+        .map_err(|error| incomplete(&error))?;
     // A key for the bucket saves most calls of KMS.
     let rule = ServerSideEncryptionRule::builder()
         .apply_server_side_encryption_by_default(default)
         .bucket_key_enabled(by_kms)
         .build();
-    let configuration = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(incomplete)?;
+    let configuration =
+        ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(|error| incomplete(&error))?;
     let call = cloud.s3().await.put_bucket_encryption().bucket(bucket);
     let call = call.server_side_encryption_configuration(configuration).expected_bucket_owner(cloud.place().account);
     call.send().await.map(drop).map_err(fault("s3:PutBucketEncryption"))
@@ -168,7 +169,8 @@ async fn put_versioning(cloud: &Cloud, bucket: &str, on: bool) -> Result<(), Fau
 async fn put_lifecycle(cloud: &Cloud, bucket: &str, spec: &Spec) -> Result<(), Fault> {
     let mut all: Vec<LifecycleRule> = rules(cloud, bucket).await?.into_iter().filter(|rule| !is_ours(rule)).collect();
     all.push(lifecycle_rule(spec)?);
-    let configuration = BucketLifecycleConfiguration::builder().set_rules(Some(all)).build().map_err(incomplete)?;
+    let configuration =
+        BucketLifecycleConfiguration::builder().set_rules(Some(all)).build().map_err(|error| incomplete(&error))?;
     let call = cloud.s3().await.put_bucket_lifecycle_configuration().bucket(bucket);
     let call = call.lifecycle_configuration(configuration).expected_bucket_owner(cloud.place().account);
     call.send().await.map(drop).map_err(fault("s3:PutBucketLifecycleConfiguration"))
@@ -189,7 +191,7 @@ fn lifecycle_rule(spec: &Spec) -> Result<LifecycleRule, Fault> {
         .set_noncurrent_version_expiration(versions)
         .set_abort_incomplete_multipart_upload(uploads)
         .build()
-        .map_err(incomplete)
+        .map_err(|error| incomplete(&error))
 }
 
 /// Adds tags to those that are there. AWS's own cannot be sent and stay by themselves.
@@ -197,9 +199,11 @@ pub(super) async fn add_tags(cloud: &Cloud, bucket: &str, added: &Tags) -> Resul
     let mut all = tags(cloud, bucket).await?;
     all.retain(|key, _| !key.starts_with("aws:"));
     all.extend(added.clone());
-    let all: Result<Vec<Tag>, Fault> =
-        all.iter().map(|(key, value)| Tag::builder().key(key).value(value).build().map_err(incomplete)).collect();
-    let tagging = Tagging::builder().set_tag_set(Some(all?)).build().map_err(incomplete)?;
+    let all: Result<Vec<Tag>, Fault> = all
+        .iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build().map_err(|error| incomplete(&error)))
+        .collect();
+    let tagging = Tagging::builder().set_tag_set(Some(all?)).build().map_err(|error| incomplete(&error))?;
     let call = cloud.s3().await.put_bucket_tagging().bucket(bucket).tagging(tagging);
     let call = call.expected_bucket_owner(cloud.place().account);
     call.send().await.map(drop).map_err(fault("s3:PutBucketTagging"))
