@@ -7,24 +7,16 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 use towpath_engine::diag::{Diagnostic, Diagnostics, Severity, Span};
 
-use super::style::{Color, plural};
+use super::style::Color;
 
-/// All diagnostics in their order, with a blank line after each, and a count of the errors at the
-/// end. Empty if there are none.
+/// All diagnostics in their order, with a blank line after each.
 pub fn render(diagnostics: &Diagnostics, color: Color) -> String {
     let renderer = match color {
         Color::On => Renderer::styled(),
         Color::Off => Renderer::plain(),
     };
     let renderer = renderer.decor_style(DecorStyle::Unicode);
-    let mut text: String = diagnostics.iter().map(|one| renderer.render(&[group(one)]) + "\n\n").collect();
-    let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
-    if errors > 0 {
-        let count = format!("{} to mend; nothing was done.", plural(errors, "error"));
-        text += &color.bold(&count);
-        text.push('\n');
-    }
-    text
+    diagnostics.iter().map(|one| renderer.render(&[group(one)]) + "\n\n").collect()
 }
 
 fn group(diagnostic: &Diagnostic) -> Group<'_> {
@@ -71,43 +63,4 @@ fn mark(span: &Span) -> std::ops::Range<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use towpath_engine::diag::Source;
-
-    use super::*;
-
-    fn span(source: &Arc<Source>, text: &str) -> Span {
-        let start = source.text.find(text).unwrap();
-        Span { source: Arc::clone(source), range: start..start + text.len() }
-    }
-
-    fn source() -> Arc<Source> {
-        let text = "stack: club\nresources:\n  a:\n    clas: dms.t3.medium\n  b: {\n    x: 1 }\n";
-        Arc::new(Source { path: "stacks/club.yaml".to_owned(), text: text.to_owned() })
-    }
-
-    #[test]
-    fn an_error_shows_what_where_why_and_the_way_out() {
-        let source = source();
-        let mut diagnostics = Diagnostics::default();
-        diagnostics.push(
-            Diagnostic::error("unknown-field", "A field is not known", span(&source, "clas:"), "unknown field")
-                .with_label(span(&source, "{\n    x: 1 }"), "here it is right")
-                .with_detail("There is no `clas` in `dms/replication_instance`.")
-                .with_help("Did you mean `class`?"),
-        );
-        insta::assert_snapshot!(render(&diagnostics, Color::Off));
-        assert!(render(&diagnostics, Color::On).contains("\u{1b}["));
-    }
-
-    #[test]
-    fn nothing_wrong_is_no_text_and_places_beyond_the_end_do_no_harm() {
-        assert_eq!(render(&Diagnostics::default(), Color::Off), "");
-        let beyond = Span { source: source(), range: 1000..1001 };
-        let mut diagnostics = Diagnostics::default();
-        diagnostics.push(Diagnostic::error("yaml-syntax", "The file is not valid YAML", beyond, "here"));
-        assert!(render(&diagnostics, Color::Off).contains("stacks/club.yaml"));
-    }
-}
+mod tests;

@@ -257,13 +257,19 @@ fn weight(mistake: &Diagnostic) -> usize {
     }
 }
 
+/// Adds what else the place takes: ids by their prefixes, words, addresses.
 fn also_physical(diagnostic: Diagnostic, refers_to: &RefersTo) -> Diagnostic {
-    let physical: Vec<String> = refers_to.physical.iter().map(|prefix| format!("{prefix}…")).collect();
-    let also: Vec<&str> = physical.iter().chain(&refers_to.words).map(String::as_str).collect();
-    if also.is_empty() {
-        return diagnostic;
-    }
-    let detail = format!("{} It also takes {}.", diagnostic.detail.as_deref().unwrap_or_default(), listed(&also));
+    // Addresses have only the beginnings of numbers as prefixes, which would tell nobody anything.
+    let (ids, addresses): (Vec<&String>, Vec<&String>) = refers_to.physical.iter().partition(|prefix| prefix.len() > 2);
+    let ids: Vec<String> = ids.iter().map(|prefix| format!("{prefix}…")).collect();
+    let also: Vec<&str> = ids.iter().chain(&refers_to.words).map(String::as_str).collect();
+    let also = match (also.is_empty(), addresses.is_empty()) {
+        (true, true) => return diagnostic,
+        (true, false) => "an address".to_owned(),
+        (false, true) => listed(&also),
+        (false, false) => format!("{}, or an address", listed(&also)),
+    };
+    let detail = format!("{} It also takes {also}.", diagnostic.detail.as_deref().unwrap_or_default());
     diagnostic.with_detail(detail)
 }
 

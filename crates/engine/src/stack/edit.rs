@@ -53,9 +53,11 @@ pub fn set(text: &str, resource: &str, path: &str, value: &Value) -> Result<Stri
     let changed = changed.ok_or_else(by_hand)?;
     let after = tree(&changed).map_err(|_| by_hand())?;
     let mut expected = raw(&root);
-    let pointer: String =
-        ["resources", resource].iter().chain(parents).map(|part| format!("/{}", escaped(part))).collect();
-    let target = expected.pointer_mut(&pointer).and_then(Value::as_object_mut).ok_or_else(by_hand)?;
+    let mut target = &mut expected["resources"][resource];
+    for parent in parents {
+        target = &mut target[*parent];
+    }
+    let target = target.as_object_mut().ok_or_else(by_hand)?;
     if value.is_null() {
         target.shift_remove(*field);
     } else {
@@ -96,10 +98,6 @@ fn literal(value: &Value) -> Value {
         Value::Object(map) => Value::Object(map.iter().map(|(key, value)| (key.clone(), literal(value))).collect()),
         other => other.clone(),
     }
-}
-
-fn escaped(part: &str) -> String {
-    part.replace('~', "~0").replace('/', "~1")
 }
 
 /// Whether a map is written with braces.

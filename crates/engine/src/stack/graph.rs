@@ -18,10 +18,10 @@ impl Names<'_> {
         match self.0.get(name) {
             Some(kind) if is_right(kind) => Ok(()),
             Some(kind) => {
-                let label = format!("this is a `{kind}`");
+                let label = format!("its kind is `{kind}`");
                 let summary = "A reference names a resource of the wrong kind";
                 let diagnostic = Diagnostic::error("wrong-kind", summary, place.clone(), label)
-                    .with_detail(format!("`{name}` is a `{kind}`; this place takes {}.", listed(&wanted)));
+                    .with_detail(format!("`{name}` is of kind `{kind}`; this place takes {}.", listed(&wanted)));
                 Err(Box::new(self.fitting(diagnostic, name, &is_right)))
             }
             None => {

@@ -40,9 +40,23 @@ pub fn load(input: &LoadInput<'_>, registry: &Registry, place: &Place) -> (Optio
     let mut hidden = Vec::new();
     let stack =
         prepared(input, registry, &mut found).map(|root| read(input, &root, registry, place, &mut found, &mut hidden));
+    without_sequels(&mut found);
     found.hide(&input.source, &hidden);
     found.sort();
     (stack.filter(|_| !found.has_errors()), found)
+}
+
+/// What is said about a text with an expression that has no value follows from that alone.
+fn without_sequels(found: &mut Diagnostics) {
+    let is_cause = |one: &Diagnostic| ["unset-variable", "interpolation"].contains(&one.code);
+    let place = |one: &Diagnostic| one.labels.first().map(|(span, _)| span.range.clone());
+    let causes: Vec<_> = found.iter().filter(|one| is_cause(one)).filter_map(place).collect();
+    found.retain(|one| {
+        let sequel = |range: std::ops::Range<usize>| {
+            causes.iter().any(|cause| range.start <= cause.start && cause.end <= range.end)
+        };
+        is_cause(one) || !place(one).is_some_and(sequel)
+    });
 }
 
 /// The tree with its environment laid over and all expressions put in.

@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
             let diagnostic = Diagnostic::error("same-name", summary, span, "has the same name")
                 .with_label(first.clone(), "the first one")
                 .with_detail(format!("Both would be the {} `{name}`.", kind.kind()))
-                .with_help("Give one of them another `name`.");
+                .with_help("Give one of them another `name`, or take one out.");
             self.findings.mistakes.push(diagnostic);
         } else {
             taken.insert((kind.kind(), name), span);
