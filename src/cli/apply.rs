@@ -59,7 +59,7 @@ async fn apply_saved(
 ) -> Result<Exit, CliError> {
     let place = session.locate().await?;
     let plan = plan::restore(session, &place, file)?;
-    let observation = plan::look(session, &plan::remembered(session)?).await?;
+    let observation = plan::look(session, Verb::Apply, &plan::remembered(session)?).await?;
     let changed = changed_since(&plan, &observation);
     if !changed.is_empty() {
         let error = CliError::new(Exit::Failed, "something changed since the plan was made; nothing was done");
@@ -204,7 +204,6 @@ pub(super) async fn carry_out(
             .talk(&format!("The sandbox's states pass {speed} times as fast as AWS's; the times of steps are AWS's."));
     }
     let summary = follow(session, held, plan, verb, output).await?;
-    session.cloud.forget().await;
     said(&summary, began.elapsed().as_secs_f64(), output);
     outcome(session, held, &summary, verb)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use towpath_aws::redshift_data::Target;
 use towpath_engine::kind::{Object, Place};
 use towpath_engine::observe::Observation;
+use towpath_engine::plan::Verb;
 use towpath_engine::secret::{Secret, SecretSource};
 use towpath_engine::stack::Resource;
 use towpath_engine::value::Value;
@@ -29,7 +30,7 @@ impl<'a> Standing<'a> {
     /// Reads what stands.
     pub(super) async fn read(session: &'a Session) -> Result<Self, CliError> {
         let place = session.locate().await?;
-        let observation = plan::look(session, &plan::remembered(session)?).await?;
+        let observation = plan::look(session, Verb::Apply, &plan::remembered(session)?).await?;
         Ok(Self { session, place, observation })
     }
 

@@ -54,9 +54,13 @@ async fn leftovers(session: &Session, selection: &Selection, output: &Output) ->
     if !selection.targets.is_empty() || !selection.excludes.is_empty() {
         return Ok(Exit::Done);
     }
-    session.cloud.forget().await;
     let read = |fault| CliError::failed("cannot read what is left", &fault);
-    let mut left: Vec<String> = session.cloud.tagged(&session.stack.name).await.map_err(read)?.into_keys().collect();
+    let observation = plan::look(session, Verb::Destroy, &plan::remembered(session)?).await?;
+    let mut left = Vec::new();
+    for (kind, objects) in &observation.objects {
+        let ours = objects.iter().filter(|object| object.owner().is_some_and(|(stack, _)| stack == session.stack.name));
+        left.extend(ours.map(|object| format!("{kind} `{}`", object.identity)));
+    }
     left.extend(towpath_aws::sweep::leftovers(&session.cloud, &session.stack.name).await.map_err(read)?);
     left.sort();
     left.dedup();

@@ -71,20 +71,32 @@ pub(super) async fn make(
     let place = session.locate().await?;
     let replay = remembered(session)?;
     output.bar("observe", "reading what is there", None);
-    let observed = look(session, &replay).await;
+    let observed = look(session, verb, &replay).await;
     output.finish("observe");
     let observation = observed?;
     let plan = decide(session, selection, verb, &place, &replay, &observation, Vec::new());
     Ok((plan, observation))
 }
 
-/// Reads the world.
-pub(super) async fn look(session: &Session, replay: &Replay) -> Result<Observation, CliError> {
+/// Reads the world: the kinds of the stack and those the journal names. Without a journal, and
+/// before destroying, an object of any kind and name may be ours, so that every kind is read.
+pub(super) async fn look(session: &Session, verb: Verb, replay: &Replay) -> Result<Observation, CliError> {
     let read = |fault| CliError::failed("cannot read what is there", &fault);
-    session.cloud.forget().await;
+    let place = session.locate().await?;
+    let mut also: Vec<String> = replay.kinds.iter().cloned().collect();
+    if also.is_empty() || verb == Verb::Destroy {
+        session.cloud.look_everywhere();
+        also = session.registry.names().map(str::to_owned).collect();
+    }
+    for (name, resource) in &session.stack.resources {
+        // Some kinds read only objects whose names they have heard of.
+        if let Some(kind) = session.registry.get(&resource.address.kind)
+            && let Err(fault) = kind.name(&place, name, &resource.spec)
+        {
+            return Err(read(fault));
+        }
+    }
     let retry = Retry::new(session.clock.as_ref(), seed());
-    let mut also = retry.call("tagging", || session.cloud.owned_kinds(&session.stack.name)).await.map_err(read)?;
-    also.extend(replay.kinds.iter().cloned());
     observe(&session.stack, &session.registry, &also, &retry).await.map_err(read)
 }
 

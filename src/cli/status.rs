@@ -1,6 +1,7 @@
 //! `towpath status`: what stands.
 
 use towpath_engine::kind::{Object, Readiness, tag};
+use towpath_engine::plan::Verb;
 
 use super::session::Session;
 use super::{CliError, Exit, Global, plan};
@@ -11,7 +12,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<Exit, CliErr
     let session = Session::open(global, output).await?;
     let place = session.locate().await?;
     let replay = plan::remembered(&session)?;
-    let observation = plan::look(&session, &replay).await?;
+    let observation = plan::look(&session, Verb::Apply, &replay).await?;
     output.data(&format!("Stack `{}` in account {}, region {}\n\n", place.stack, place.account, place.region));
     let width = session.stack.resources.values().map(|resource| resource.address.to_string().len()).max().unwrap_or(0);
     let mut expires = None;

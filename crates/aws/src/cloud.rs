@@ -1,9 +1,10 @@
-//! The account: clients, the caller, look-ups and tags that several kinds need, each read once.
+//! The account: clients, the caller, and look-ups that several kinds need, each read once.
 //!
 //! One place makes every client, so that endpoint, credentials and HTTP are the same for all.
 //! Retrying and waiting are the engine's: the SDK's own retries are off.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use tokio::sync::OnceCell;
 use towpath_engine::fault::{Fault, FaultClass};
-use towpath_engine::kind::{Place, Tags, tag};
+use towpath_engine::kind::{Place, Tags};
 use towpath_engine::secret::{Secret, SecretSource, Secrets};
 
 use crate::fault::fault;
@@ -87,7 +88,7 @@ struct Inner {
     caller: OnceCell<Caller>,
     vpcs: OnceCell<Vec<Vpc>>,
     subnets: OnceCell<Vec<Subnet>>,
-    tagged: tokio::sync::Mutex<BTreeMap<String, BTreeMap<String, Tags>>>,
+    everywhere: AtomicBool,
     dms: OnceCell<aws_sdk_databasemigration::Client>,
     ec2: OnceCell<aws_sdk_ec2::Client>,
     iam: OnceCell<aws_sdk_iam::Client>,
@@ -96,7 +97,6 @@ struct Inner {
     s3: OnceCell<aws_sdk_s3::Client>,
     secretsmanager: OnceCell<aws_sdk_secretsmanager::Client>,
     sts: OnceCell<aws_sdk_sts::Client>,
-    tagging: OnceCell<aws_sdk_resourcegroupstagging::Client>,
 }
 
 /// Counts calls by `Service.Operation`.
@@ -151,7 +151,7 @@ impl Cloud {
             caller: OnceCell::new(),
             vpcs: OnceCell::new(),
             subnets: OnceCell::new(),
-            tagged: tokio::sync::Mutex::default(),
+            everywhere: AtomicBool::new(false),
             dms: OnceCell::new(),
             ec2: OnceCell::new(),
             iam: OnceCell::new(),
@@ -160,7 +160,6 @@ impl Cloud {
             s3: OnceCell::new(),
             secretsmanager: OnceCell::new(),
             sts: OnceCell::new(),
-            tagging: OnceCell::new(),
         }))
     }
 
@@ -203,11 +202,6 @@ impl Cloud {
         /// The Security Token Service.
         sts,
         aws_sdk_sts
-    );
-    client!(
-        /// Resource Groups Tagging.
-        tagging,
-        aws_sdk_resourcegroupstagging
     );
 
     /// S3. Another endpoint than AWS's is addressed by path: bucket names do not resolve there.
@@ -389,38 +383,16 @@ impl Cloud {
         Ok(ids)
     }
 
-    /// Tags by ARN of everything that carries this stack's tag, from the account-wide index. The
-    /// index may lag behind by seconds: what it lacks must be confirmed by the service itself.
-    pub async fn tagged(&self, stack: &str) -> Result<BTreeMap<String, Tags>, Fault> {
-        let mut known = self.0.tagged.lock().await;
-        if let Some(tags) = known.get(stack) {
-            return Ok(tags.clone());
-        }
-        let filter = aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(tag::STACK).values(stack).build();
-        let mut pages = self.tagging().await.get_resources().tag_filters(filter).into_paginator().items().send();
-        let mut found = BTreeMap::new();
-        while let Some(mapping) = pages.next().await {
-            let mapping = mapping.map_err(fault("tagging:GetResources"))?;
-            let tags = mapping.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
-            found.insert(mapping.resource_arn().unwrap_or_default().to_owned(), tags);
-        }
-        known.insert(stack.to_owned(), found.clone());
-        Ok(found)
+    /// From now on kinds without a batch read of tags ask for the tags of every object, not only of
+    /// those whose names begin like the stack's: for destroying, and for planning without a
+    /// journal, where an object of any name may be ours.
+    pub fn look_everywhere(&self) {
+        self.0.everywhere.store(true, Ordering::SeqCst);
     }
 
-    /// The kinds of which the stack's tag is on an object: where to look for objects that the
-    /// stack no longer declares.
-    pub async fn owned_kinds(&self, stack: &str) -> Result<Vec<String>, Fault> {
-        let mut kinds: Vec<String> =
-            self.tagged(stack).await?.keys().filter_map(|arn| kind_of(arn)).map(str::to_owned).collect();
-        kinds.sort();
-        kinds.dedup();
-        Ok(kinds)
-    }
-
-    /// Forgets the tag index, after something was made or deleted.
-    pub async fn forget(&self) {
-        self.0.tagged.lock().await.clear();
+    /// Whether tags of objects with any name are read.
+    pub fn looks_everywhere(&self) -> bool {
+        self.0.everywhere.load(Ordering::SeqCst)
     }
 
     /// How many calls were made so far, by `Service.Operation`.
@@ -429,51 +401,7 @@ impl Cloud {
     }
 }
 
-/// The kind of object an ARN names.
-fn kind_of(arn: &str) -> Option<&'static str> {
-    let mut parts = arn.splitn(6, ':').skip(2);
-    let (service, rest) = (parts.next()?, parts.nth(2)?);
-    let first = rest.split(['/', ':']).next()?;
-    Some(match (service, first) {
-        ("ec2", "security-group") => "ec2/security_group",
-        ("ec2", "vpc") => "ec2/vpc",
-        ("ec2", "subnet") => "ec2/subnet",
-        ("ec2", "vpc-endpoint") => "ec2/vpc_endpoint",
-        ("s3", _) => "s3/bucket",
-        ("secretsmanager", "secret") => "secretsmanager/secret",
-        ("iam", "role") => "iam/role",
-        ("dms", "subgrp") => "dms/subnet_group",
-        ("dms", "rep") => "dms/replication_instance",
-        ("dms", "endpoint") => "dms/endpoint",
-        ("dms", "task") => "dms/replication_task",
-        ("dms", "data-provider") => "dms/data_provider",
-        ("dms", "instance-profile") => "dms/instance_profile",
-        ("dms", "migration-project") => "dms/migration_project",
-        ("redshift-serverless", "namespace") => "redshift/namespace",
-        ("redshift-serverless", "workgroup") => "redshift/workgroup",
-        _ => return None,
-    })
-}
-
 /// EC2's tags as ours.
 pub(crate) fn ec2_tags(tags: &[aws_sdk_ec2::types::Tag]) -> Tags {
     tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arns_tell_their_kind() {
-        for (arn, kind) in [
-            ("arn:aws:ec2:eu-north-1:111122223333:security-group/sg-1", "ec2/security_group"),
-            ("arn:aws:s3:::dms-club-staging", "s3/bucket"),
-            ("arn:aws:dms:eu-north-1:111122223333:rep:CLUB", "dms/replication_instance"),
-            ("arn:aws:redshift-serverless:eu-north-1:111122223333:namespace/uuid", "redshift/namespace"),
-        ] {
-            assert_eq!(kind_of(arn), Some(kind));
-        }
-        assert_eq!(kind_of("arn:aws:sqs:eu-north-1:111122223333:queue"), None);
-    }
 }

@@ -36,16 +36,13 @@ pub(super) fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Fault> {
     })
 }
 
-/// Fills in the tags of `objects`.
+/// Fills in the tags of `objects`. The service has no batch read of tags, so only objects whose
+/// names begin like the stack's are asked for theirs, unless the run looks everywhere.
 pub(super) async fn read_tags(cloud: &Cloud, objects: &mut [Object]) -> Result<(), Fault> {
-    let place = cloud.place();
-    let index = cloud.tagged(&place.stack).await?;
-    let prefix = format!("{}-", place.stack.to_lowercase().replace('_', "-"));
+    let prefix = format!("{}-", cloud.place().stack.to_lowercase().replace('_', "-"));
+    let everywhere = cloud.looks_everywhere();
     for object in objects {
-        let Some(arn) = text(object, "arn") else { continue };
-        if let Some(tags) = index.get(&arn) {
-            object.tags = Some(tags.clone());
-        } else if object.identity.starts_with(&prefix) {
+        if let Some(arn) = text(object, "arn").filter(|_| everywhere || object.identity.starts_with(&prefix)) {
             object.tags = list_tags(cloud, &arn).await?;
         }
     }

@@ -104,7 +104,7 @@ impl Bucket {
         if is_named || name.strip_prefix(PREFIX).unwrap_or(name).starts_with(&stack) {
             return Ok(true);
         }
-        Ok(self.cloud.tagged(&place.stack).await?.contains_key(&arn(&place, name)))
+        Ok(self.cloud.looks_everywhere())
     }
 
     /// All buckets of the region.
