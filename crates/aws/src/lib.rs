@@ -1,12 +1,13 @@
 //! The kinds of towpath and everything that speaks to AWS.
 //!
 //! `cloud` has the clients, `fault` makes faults of errors, `kinds` is the table of kinds; `dms` and
-//! `redshift_data` are what hauling data needs. Nothing here waits, retries or prints.
+//! `redshift_data` are what hauling data needs; `lease` keeps a stack to one writer. Nothing here waits, retries or prints.
 
 pub mod cloud;
 pub mod dms;
 pub mod dms_mappings;
 pub mod fault;
 pub mod kinds;
+pub mod lease;
 pub mod redshift_data;
 pub mod sweep;

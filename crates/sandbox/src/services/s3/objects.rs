@@ -156,6 +156,7 @@ fn described(version: &Version) -> Response {
 pub(super) fn delete(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
     let modified = call.clock.now();
     let id = target.query.get("versionId").map(String::as_str);
+    check_conditions(bucket(call, target)?, target)?;
     let bucket = bucket_mut(call, target)?;
     let removed = remove(bucket, &target.key, id, modified);
     let mut response = empty(204);
