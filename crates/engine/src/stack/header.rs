@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Target;
-use super::yaml::{Entry, Node, Tree};
+use super::yaml::{Entry, Node, Tree, plain};
 use crate::diag::{Diagnostic, Diagnostics, Span, closest};
 
 /// The keys of a stack file.
@@ -120,8 +120,9 @@ pub(crate) fn text(node: &Node, found: &mut Diagnostics) -> Option<String> {
 
 /// `true` or `false`.
 pub(crate) fn switch(node: &Node, found: &mut Diagnostics) -> Option<bool> {
-    if let Tree::Bool(value) = node.tree {
-        return Some(value);
+    let read = node.text().filter(|_| node.interpolated).map(plain);
+    if let Tree::Bool(value) = read.as_ref().unwrap_or(&node.tree) {
+        return Some(*value);
     }
     found.push(wrong_type(node, "`true` or `false`"));
     None

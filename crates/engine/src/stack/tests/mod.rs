@@ -116,6 +116,18 @@ fn parts_of_the_pipeline_have_their_defaults() {
 }
 
 #[test]
+fn an_expression_stands_for_a_switch_or_a_number_too() {
+    let text = GOOD
+        .replace("variables: {", "variables: {no_risk: true, many: 3, ")
+        .replace("protect: true", "protect: ${var.no_risk}")
+        .replace("{name: club}", "{name: club, scale: \"${var.many}\"}");
+    let (stack, found) = load_with(&text, None);
+    let stack = stack.unwrap_or_else(|| panic!("{found:#?}"));
+    assert_eq!(stack.resources["instance"].protect, Some(true));
+    assert_eq!(stack.pipeline.upload.unwrap().sample.unwrap().scale, 3);
+}
+
+#[test]
 fn an_environment_is_laid_over_deeply() {
     let text = GOOD.replace("{env: SOURCE_DATABASE_URL}", "{env: USER_NAME}");
     let (stack, found) = load_with(&text, Some("prod"));
