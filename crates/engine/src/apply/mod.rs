@@ -329,6 +329,8 @@ fn ways_to_the_end(steps: &[Step]) -> Vec<f64> {
 }
 
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,8 @@ pub struct Replay {
     pub unsettled: Vec<(Address, Action, String)>,
     /// Work that was stopped for a change and not started again.
     pub must_resume: BTreeSet<Address>,
+    /// The identity of every object that was made, or meant to be, and not deleted, for kinds that carry no tags.
+    pub made: BTreeMap<Address, String>,
     /// Every kind that was ever touched.
     pub kinds: BTreeSet<String>,
     /// Seconds by kind and action, oldest first.
@@ -39,10 +41,18 @@ pub fn replay(entries: &[Entry]) -> Replay {
             Record::Ended { complete: true } => open.clear(),
             Record::Intended { address, action, identity, .. } => {
                 result.kinds.insert(address.kind.clone());
+                if *action == Action::Create {
+                    result.made.insert(address.clone(), identity.clone());
+                }
                 open.insert((address.clone(), *action), identity.clone());
             }
-            Record::Done { address, action, elapsed, .. } => {
+            Record::Done { address, action, identity, elapsed } => {
                 open.remove(&(address.clone(), *action));
+                match action {
+                    Action::Create => drop(result.made.insert(address.clone(), identity.clone())),
+                    Action::Delete => drop(result.made.remove(address)),
+                    _ => {}
+                }
                 if *action == Action::Wait {
                     open.remove(&(address.clone(), Action::Create));
                 }

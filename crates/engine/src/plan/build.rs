@@ -139,6 +139,7 @@ pub fn build(input: &BuildInput<'_>) -> Plan {
     let mut builder = Builder::new(input, false);
     builder.decide_all();
     builder.orphans();
+    builder.untagged();
     builder.protect();
     steps::lay_out(builder)
 }
@@ -262,6 +263,22 @@ impl<'a> Objects<'a> {
     }
 }
 
+/// An object that no resource of the stack stands for.
+fn leftover<'a>(kind: &'a dyn AnyKind, object: &'a Object, owner: &str, fate: Fate) -> Case<'a> {
+    Case {
+        address: Address::new(kind.kind(), owner),
+        kind,
+        resource: None,
+        object: Some(object),
+        spec: Value::Null,
+        name: object.identity.clone(),
+        identity: object.identity.clone(),
+        tags: Tags::new(),
+        outputs: object.outputs.clone(),
+        fate,
+    }
+}
+
 impl<'a> Builder<'a> {
     fn new(input: &'a BuildInput<'a>, as_is: bool) -> Self {
         Self {
@@ -310,18 +327,49 @@ impl<'a> Builder<'a> {
                     },
                 };
                 let fate = if self.selection.has(owner) { fate } else { Fate::Aside };
-                found.push(Case {
-                    address: Address::new(kind_name.clone(), owner),
-                    kind: kind.as_ref(),
-                    resource: None,
-                    object: Some(object),
-                    spec: Value::Null,
-                    name: object.identity.clone(),
-                    identity: object.identity.clone(),
-                    tags: Tags::new(),
-                    outputs: object.outputs.clone(),
-                    fate,
+                found.push(leftover(kind.as_ref(), object, owner, fate));
+            }
+        }
+        self.cases.extend(found);
+    }
+
+    /// Objects of kinds without tags that no case has taken: those that the journal says we have
+    /// made, and those that hold an object which this plan deletes.
+    fn untagged(&mut self) {
+        let input = self.input;
+        let mut leaving: BTreeSet<(&str, &str, &str)> = BTreeSet::new();
+        for case in self.cases.iter().filter(|case| case.fate.deletes()) {
+            for (attribute, value) in case.object.iter().flat_map(|object| &object.outputs) {
+                leaving.extend(value.as_str().map(|text| (case.kind.kind(), attribute.as_str(), text)));
+            }
+        }
+        let mut found = Vec::new();
+        for kind in input.registry.iter().filter(|kind| !kind.facts().taggable) {
+            for object in input.observation.of(kind.kind()) {
+                let is = |case: &Case<'_>| {
+                    case.kind.kind() == kind.kind() && case.object.is_some_and(|other| std::ptr::eq(other, object))
+                };
+                if self.cases.iter().any(is) || object.readiness == Readiness::Deleting {
+                    continue;
+                }
+                let made = input.replay.made.iter().find(|(address, identity)| {
+                    address.kind == kind.kind() && identity.eq_ignore_ascii_case(&object.identity)
                 });
+                let holds = kind.fields().iter().any(|(field, fact)| {
+                    let Some(refers) = fact.refers_to.as_ref().filter(|refers| !refers.loose) else { return false };
+                    let texts = object.state.get(field).map(super::decide::texts).unwrap_or_default();
+                    texts.iter().any(|text| {
+                        refers.kinds.iter().any(|kind| leaving.contains(&(kind, refers.attribute.as_str(), text)))
+                    })
+                });
+                if made.is_none() && !holds {
+                    continue;
+                }
+                let owner = made.map_or(object.identity.as_str(), |(address, _)| address.name.as_str());
+                let destroys = input.options.verb == Verb::Destroy;
+                let reason = if destroys { Reason::Destroyed } else { Reason::Removed };
+                let fate = if holds || self.selection.has(owner) { Fate::Delete { reason } } else { Fate::Aside };
+                found.push(leftover(kind.as_ref(), object, owner, fate));
             }
         }
         self.cases.extend(found);
