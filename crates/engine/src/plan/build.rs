@@ -4,11 +4,13 @@
 //! declared, then lays the steps out with their edges (`steps`). It never calls a kind's verbs
 //! that touch the world.
 
+use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
 use chrono::{DateTime, Utc};
 
+use super::live::Live;
 use super::selection::Selection;
 use super::{FieldChange, Note, Plan, Reason, steps, tags};
 use crate::address::Address;
@@ -126,6 +128,12 @@ pub(super) struct Builder<'a> {
     pub(super) selection: Selection,
     pub(super) cases: Vec<Case<'a>>,
     pub(super) index: HashMap<String, usize>,
+    /// Decided cases by their live objects.
+    pub(super) by_object: HashMap<*const Object, usize>,
+    /// Decided cases that are replaced.
+    pub(super) replaced: Vec<usize>,
+    /// Who holds whom; made when first asked for, which is only when something is replaced.
+    pub(super) live: OnceCell<Live<'a>>,
     pub(super) plan: Plan,
     /// Whether references stand for what is there now rather than after the plan.
     pub(super) as_is: bool,
@@ -287,6 +295,9 @@ impl<'a> Builder<'a> {
             selection: Selection::new(input.stack, input.options),
             cases: Vec::new(),
             index: HashMap::new(),
+            by_object: HashMap::new(),
+            replaced: Vec::new(),
+            live: OnceCell::new(),
             plan: empty(input),
             as_is,
         }

@@ -3,9 +3,8 @@
 //! Resources are decided in the order of their needs, so that a replacement is known before what
 //! holds the replaced object is decided: that must go with it, for AWS deletes nothing in use.
 
-use std::collections::BTreeSet;
-
 use super::build::{Builder, Case, Fate, Verb};
+use super::live::Live;
 use super::selection::closure;
 use super::{FieldChange, Foreign, Note, Reason, tags};
 use crate::diff;
@@ -56,6 +55,12 @@ impl<'a> Builder<'a> {
         };
         case.outputs = self.outputs(&case);
         self.index.insert(resource_name.to_owned(), self.cases.len());
+        if let Some(object) = case.object {
+            self.by_object.insert(std::ptr::from_ref(object), self.cases.len());
+        }
+        if matches!(case.fate, Fate::Replace { .. }) {
+            self.replaced.push(self.cases.len());
+        }
         self.cases.push(case);
     }
 
@@ -211,51 +216,50 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The fields by which a live object holds one that is replaced, as changes that force its own
-    /// replacement.
+    /// The fields by which a live object holds one that is replaced and that it needs again, as
+    /// changes that force its own replacement. It may hold it through objects that are going.
     fn held(&self, case: &Case<'_>) -> Vec<FieldChange> {
         let (Some(object), Some(resource), false) = (case.object, case.resource, self.as_is) else { return Vec::new() };
-        let mut replaced: Vec<&Case<'_>> =
-            self.cases.iter().filter(|case| matches!(case.fate, Fate::Replace { .. })).collect();
-        if replaced.is_empty() {
+        if self.replaced.is_empty() {
             return Vec::new();
         }
         let needed = closure(&resource.needs(), &|name| {
             self.input.stack.resources.get(name).map(Resource::needs).unwrap_or_default()
         });
-        replaced.retain(|other| needed.contains(&other.address.name));
-        let firm = case.kind.fields().iter().filter_map(|(field, fact)| {
-            fact.refers_to.as_ref().filter(|refers| !refers.loose).map(|refers| (field, refers))
-        });
+        let needs_replaced = |index: usize| {
+            let other = &self.cases[index];
+            (matches!(other.fate, Fate::Replace { .. }) && needed.contains(&other.address.name)).then_some(other)
+        };
+        if !self.replaced.iter().any(|index| needs_replaced(*index).is_some()) {
+            return Vec::new();
+        }
+        let live = self.live.get_or_init(|| Live::of(self.input));
+        let of = |object: &Object| self.by_object.get(&std::ptr::from_ref(object)).copied();
+        let goes = |object: &Object| of(object).is_none_or(|index| self.cases[index].fate.deletes());
         let mut found = Vec::new();
-        for (field, refers) in firm {
-            let declared: BTreeSet<String> = resource
-                .spec
-                .get(field)
-                .map(references)
-                .unwrap_or_default()
-                .into_iter()
-                .map(|at| at.resource)
-                .collect();
-            let live: Vec<&str> = object.state.get(field).map(texts).unwrap_or_default();
-            let holder = replaced.iter().find(|other| {
-                let output =
-                    other.object.and_then(|object| object.outputs.get(&refers.attribute)).and_then(Value::as_str);
-                let of_kind = refers.kinds.contains(&other.address.kind);
-                declared.contains(&other.address.name) || of_kind && output.is_some_and(|text| live.contains(&text))
-            });
-            if let Some(holder) = holder {
-                found.push(FieldChange {
-                    path: field.clone(),
-                    before: object.state.get(field).cloned().unwrap_or(Value::Null),
-                    after: case.spec.get(field).cloned().unwrap_or(Value::Null),
-                    forces_replacement: Some(format!(
-                        "`{}` is made again and cannot be deleted while this refers to it",
-                        holder.address.name
-                    )),
-                    loses: None,
-                });
+        for (field, fact) in case.kind.fields() {
+            if fact.refers_to.as_ref().is_none_or(|refers| refers.loose) {
+                continue;
             }
+            // What the service does not tell is taken to be as declared.
+            let is_told = object.state.get(field).is_some_and(|value| !value.is_null());
+            let declared = resource.spec.get(field).filter(|_| !is_told);
+            let names = declared.map(references).unwrap_or_default();
+            let declared = names.iter().filter_map(|name| self.index.get(&name.resource).copied());
+            let held = live.held_by(object, field, &goes);
+            let Some(holder) = declared.chain(held.into_iter().filter_map(of)).find_map(needs_replaced) else {
+                continue;
+            };
+            found.push(FieldChange {
+                path: field.clone(),
+                before: object.state.get(field).cloned().unwrap_or(Value::Null),
+                after: case.spec.get(field).cloned().unwrap_or(Value::Null),
+                forces_replacement: Some(format!(
+                    "`{}` is made again and cannot be deleted while this refers to it",
+                    holder.address.name
+                )),
+                loses: None,
+            });
         }
         found
     }

@@ -86,26 +86,31 @@ pub(super) fn draw(layout: &mut Layout<'_, '_>, users: &Users) {
     making(layout);
     standing_still(layout, users);
     let deleting: Vec<(usize, usize)> = layout.deleting.iter().map(|(index, id)| (*index, *id)).collect();
-    for list in [&users.firm, &users.declared, &users.loose] {
-        for (index, delete) in &deleting {
-            for user in list.get(index).into_iter().flatten() {
-                if let Some(before) = layout.deleting.get(user).copied() {
-                    add_unless_cycle(&mut layout.steps, *delete, before);
-                }
-            }
-        }
-    }
+    deletes_after(layout, &users.firm, &deleting);
     for (index, delete) in &deleting {
         for before in letting_go(layout, users, *index) {
             add_unless_cycle(&mut layout.steps, *delete, before);
         }
     }
+    deletes_after(layout, &users.declared, &deleting);
+    deletes_after(layout, &users.loose, &deleting);
     for (index, case) in layout.builder.cases.iter().enumerate() {
         let (Fate::Release { .. }, Some(tag)) = (&case.fate, layout.tagging.get(&index).copied()) else { continue };
         for user in users.of_case(index) {
             let last = layout.deleting.get(&user).into_iter().chain(layout.making.get(&user).into_iter().flatten());
             for before in last.copied().collect::<Vec<_>>() {
                 add_unless_cycle(&mut layout.steps, tag, before);
+            }
+        }
+    }
+}
+
+/// Users go first.
+fn deletes_after(layout: &mut Layout<'_, '_>, users: &BTreeMap<usize, BTreeSet<usize>>, deleting: &[(usize, usize)]) {
+    for (index, delete) in deleting {
+        for user in users.get(index).into_iter().flatten() {
+            if let Some(before) = layout.deleting.get(user).copied() {
+                add_unless_cycle(&mut layout.steps, *delete, before);
             }
         }
     }

@@ -6,6 +6,7 @@ mod build;
 mod decide;
 mod edges;
 mod graph;
+mod live;
 mod selection;
 mod steps;
 mod tags;
