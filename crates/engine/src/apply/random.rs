@@ -17,7 +17,7 @@ use crate::stack::Stack;
 use crate::testing::{Scene, Tear, Trouble, block_on, complaints, destroy, show, stack};
 
 /// How many seeds a usual test run tries, and how many a long one.
-const SEEDS: (u64, u64) = (60, 4000);
+const SEEDS: (u64, u64) = (25, 4000);
 
 fn pick<'a>(random: &mut StdRng, from: &[&'a str]) -> &'a str {
     from[random.random_range(0..from.len())]

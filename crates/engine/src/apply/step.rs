@@ -162,6 +162,7 @@ impl One<'_> {
     async fn create(&self, spec: &Value) -> Result<Outcome, Halt> {
         let facts = self.kind.facts();
         let (identity, recovered) = self.make(spec).await?;
+        self.record(Record::Made { address: self.step.address.clone(), identity: identity.clone() })?;
         let outcome = self
             .wait(&Goal::Ready { identity: &identity, spec, fields: &[] }, facts.create.typical, facts.poll)
             .await?;

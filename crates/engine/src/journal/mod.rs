@@ -52,6 +52,13 @@ pub enum Record {
         /// The update group, for updates.
         group: Option<String>,
     },
+    /// A create took effect: whatever becomes of the object, it is ours.
+    Made {
+        /// Resource.
+        address: Address,
+        /// Physical name or id, now known.
+        identity: String,
+    },
     /// It was made and the object is as wanted.
     Done {
         /// Resource.

@@ -34,6 +34,7 @@ impl Replay {
 pub fn replay(entries: &[Entry]) -> Replay {
     let mut result = Replay::default();
     let mut open: BTreeMap<(Address, Action), String> = BTreeMap::new();
+    let mut made: BTreeSet<&Address> = BTreeSet::new();
     for entry in entries {
         match &entry.record {
             Record::Began { .. } | Record::Ended { complete: false } => {}
@@ -44,6 +45,7 @@ pub fn replay(entries: &[Entry]) -> Replay {
                 if *action == Action::Create {
                     result.made.insert(address.clone(), identity.clone());
                 }
+                made.remove(address);
                 open.insert((address.clone(), *action), identity.clone());
             }
             Record::Done { address, action, identity, elapsed } => {
@@ -61,8 +63,15 @@ pub fn replay(entries: &[Entry]) -> Replay {
                 }
                 result.durations.entry((address.kind.clone(), *action)).or_default().push(*elapsed);
             }
+            Record::Made { address, identity } => {
+                result.made.insert(address.clone(), identity.clone());
+                made.insert(address);
+            }
+            // An object that was made and failed later is still to be settled.
             Record::Failed { address, action, .. } => {
-                open.remove(&(address.clone(), *action));
+                if *action != Action::Create || !made.contains(address) {
+                    open.remove(&(address.clone(), *action));
+                }
             }
             Record::MustResume { address, .. } => {
                 result.must_resume.insert(address.clone());
