@@ -16,6 +16,8 @@ pub mod redshift_workgroup;
 pub mod s3_bucket;
 pub mod secretsmanager_secret;
 pub mod security_group;
+pub mod subnet;
+pub mod vpc;
 
 use std::sync::Arc;
 
@@ -40,6 +42,8 @@ pub fn registry(cloud: &Cloud) -> Registry {
         Arc::new(Of::new(s3_bucket::Bucket::new(cloud.clone()))),
         Arc::new(Of::new(secretsmanager_secret::Secret::new(cloud.clone()))),
         Arc::new(Of::new(security_group::SecurityGroup::new(cloud.clone()))),
+        Arc::new(Of::new(subnet::Subnet::new(cloud.clone()))),
+        Arc::new(Of::new(vpc::Vpc::new(cloud.clone()))),
     ];
     Registry::new(kinds)
 }

@@ -525,27 +525,11 @@ impl Kind for SecurityGroup {
     }
 
     async fn tag(&self, object: &Object, tags: &Tags) -> Result<(), Fault> {
-        let call = self.cloud.ec2().await.create_tags().resources(&object.identity).set_tags(Some(sdk_tags(tags)));
-        call.send().await.map(drop).map_err(fault("ec2:CreateTags"))
+        super::vpc::add_tags(&self.cloud, &object.identity, tags).await
     }
 
     async fn holders(&self, object: &Object) -> Result<Vec<String>, Fault> {
-        let mut holders: Vec<String> = self
-            .interfaces(&object.identity)
-            .await?
-            .into_iter()
-            .map(|interface| {
-                format!(
-                    "network interface {} ({}, {})",
-                    interface.network_interface_id.unwrap_or_default(),
-                    interface
-                        .description
-                        .filter(|text| !text.is_empty())
-                        .unwrap_or_else(|| "no description".to_owned()),
-                    interface.status.map_or_else(|| "no status".to_owned(), |status| status.as_str().to_owned()),
-                )
-            })
-            .collect();
+        let mut holders = super::vpc::interfaces(&self.cloud, "group-id", &object.identity).await?;
         for group in self.groups(None).await? {
             let mut permissions = group.ip_permissions().iter().chain(group.ip_permissions_egress());
             let names_it = permissions.any(|permission| {

@@ -43,6 +43,8 @@ contract! {
     replication_tasks: "dms/replication_task",
     subnet_groups: "dms/subnet_group",
     security_groups: "ec2/security_group",
+    subnets: "ec2/subnet",
+    vpcs: "ec2/vpc",
     roles: "iam/role",
     namespaces: "redshift/namespace",
     usage_limits: "redshift/usage_limit",

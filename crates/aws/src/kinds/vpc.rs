@@ -1,0 +1,216 @@
+//! `ec2/vpc`: a network of one's own.
+//!
+//! In place: tags. Replacement: the CIDR block. Costs nothing. It has no way to the internet: DMS
+//! reaches S3 and other services from it through VPC endpoints only. The service assigns the identity
+//! (`vpc-…`); the name is the tag `Name`, and a VPC is found again by its owner's tags.
+
+use aws_sdk_ec2::types::{Filter, ResourceType, VpcState};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use towpath_engine::fault::Fault;
+use towpath_engine::kind::{
+    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Seconds, Tags, physical_name,
+};
+use towpath_engine::value::Value;
+
+use super::dms_common::{SYNCHRONOUS, SYNCHRONOUS_POLL, state};
+use super::security_group::{sdk_tags, tag_specification};
+use crate::cloud::{Cloud, ec2_tags};
+use crate::fault::fault;
+
+/// The tag that shows as the name of things that have none.
+pub(super) const NAME_TAG: &str = "Name";
+
+/// The block of an `ec2/vpc`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The tag `Name`. Default: `{stack}-{name}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The addresses, `/16` to `/28`, e.g. `10.20.0.0/16`.
+    #[schemars(extend("x-towpath" = {
+        "change": "replace", "rule": "a VPC keeps its first CIDR block for life", "cidr": true,
+    }))]
+    pub cidr: String,
+}
+
+/// The kind `ec2/vpc`.
+pub struct Vpc {
+    cloud: Cloud,
+}
+
+impl Vpc {
+    /// The kind over a cloud.
+    pub fn new(cloud: Cloud) -> Self {
+        Self { cloud }
+    }
+
+    fn object(&self, vpc: &aws_sdk_ec2::types::Vpc) -> Object {
+        let identity = vpc.vpc_id().unwrap_or_default().to_owned();
+        let tags = ec2_tags(vpc.tags());
+        let name = tags.get(NAME_TAG).cloned();
+        let spec = Spec { name: name.clone(), cidr: vpc.cidr_block().unwrap_or_default().to_owned() };
+        Object {
+            outputs: Outputs::from([
+                ("arn".to_owned(), json!(ec2_arn(&self.cloud.place(), "vpc", &identity))),
+                ("id".to_owned(), json!(identity)),
+                ("name".to_owned(), json!(name)),
+                ("cidr".to_owned(), json!(spec.cidr)),
+            ]),
+            state: state(&spec),
+            tags: Some(tags),
+            readiness: match vpc.state() {
+                Some(VpcState::Pending) => Readiness::Pending("pending".to_owned()),
+                _ => Readiness::Ready,
+            },
+            running: false,
+            pending: Value::Null,
+            identity,
+        }
+    }
+}
+
+/// The ARN of a thing of EC2.
+pub(super) fn ec2_arn(place: &Place, thing: &str, id: &str) -> String {
+    format!("arn:{}:ec2:{}:{}:{thing}/{id}", place.partition, place.region, place.account)
+}
+
+/// A CIDR block without host bits, as EC2 keeps it.
+pub(super) fn canonical_block(block: &Value) -> Value {
+    let read = block.as_str().and_then(|text| text.parse::<ipnet::Ipv4Net>().ok());
+    read.map_or_else(|| block.clone(), |block| json!(block.trunc().to_string()))
+}
+
+/// What is wrong with a CIDR block of a VPC or subnet, if anything.
+pub(super) fn wrong_block(block: &str) -> Option<String> {
+    match block.parse::<ipnet::Ipv4Net>() {
+        Ok(read) if (16..=28).contains(&read.prefix_len()) => None,
+        Ok(_) => Some(format!("`{block}` is not between /16 and /28")),
+        Err(_) => Some(format!("`{block}` is no IPv4 CIDR block; write `10.20.0.0/16`")),
+    }
+}
+
+/// Tags with the name among them.
+pub(super) fn named(tags: &Tags, name: &str) -> Tags {
+    let mut all = tags.clone();
+    all.insert(NAME_TAG.to_owned(), name.to_owned());
+    all
+}
+
+/// Adds or overwrites tags of a thing of EC2.
+pub(super) async fn add_tags(cloud: &Cloud, id: &str, tags: &Tags) -> Result<(), Fault> {
+    let call = cloud.ec2().await.create_tags().resources(id).set_tags(Some(sdk_tags(tags)));
+    call.send().await.map(drop).map_err(fault("ec2:CreateTags"))
+}
+
+/// The network interfaces that a filter finds, in words.
+pub(super) async fn interfaces(cloud: &Cloud, filter: &str, value: &str) -> Result<Vec<String>, Fault> {
+    let filter = Filter::builder().name(filter).values(value).build();
+    let call = cloud.ec2().await.describe_network_interfaces().filters(filter);
+    let found = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+    let words = |interface: aws_sdk_ec2::types::NetworkInterface| {
+        format!(
+            "network interface {} ({}, {})",
+            interface.network_interface_id.unwrap_or_default(),
+            interface.description.filter(|text| !text.is_empty()).unwrap_or_else(|| "no description".to_owned()),
+            interface.status.map_or_else(|| "no status".to_owned(), |status| status.as_str().to_owned()),
+        )
+    };
+    Ok(found.map_err(fault("ec2:DescribeNetworkInterfaces"))?.into_iter().map(words).collect())
+}
+
+impl Kind for Vpc {
+    const NAME: &'static str = "ec2/vpc";
+    type Spec = Spec;
+
+    fn facts(&self) -> Facts {
+        Facts {
+            summary: "A network of one's own, without a way to the internet.",
+            create: Seconds::new(1.0, 2.0, 30.0),
+            update: SYNCHRONOUS,
+            delete: Seconds::new(1.0, 2.0, 300.0),
+            poll: SYNCHRONOUS_POLL,
+            pauses: Pauses::Nothing,
+            holds: None,
+            name_limit: 255,
+            taggable: true,
+            assigned_identity: true,
+        }
+    }
+
+    fn name(&self, place: &Place, name: &str, spec: &Spec) -> String {
+        spec.name.clone().unwrap_or_else(|| physical_name(place, name, 255))
+    }
+
+    fn check(&self, spec: &Spec) -> Vec<(String, String)> {
+        wrong_block(&spec.cidr).map(|text| ("cidr".to_owned(), text)).into_iter().collect()
+    }
+
+    fn normalise(&self, mut value: Value) -> Value {
+        if value["cidr"].is_string() {
+            value["cidr"] = canonical_block(&value["cidr"]);
+        }
+        value
+    }
+
+    async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
+        let pages = self.cloud.ec2().await.describe_vpcs().into_paginator().items().send();
+        let vpcs = pages.collect::<Result<Vec<_>, _>>().await.map_err(fault("ec2:DescribeVpcs"))?;
+        Ok(vpcs.iter().map(|vpc| self.object(vpc)).collect())
+    }
+
+    async fn create(&self, name: &str, spec: &Spec, tags: &Tags) -> Result<String, Fault> {
+        let call = self.cloud.ec2().await.create_vpc().cidr_block(&spec.cidr);
+        let call = call.set_tag_specifications(tag_specification(ResourceType::Vpc, &named(tags, name)));
+        let answer = call.send().await.map_err(fault("ec2:CreateVpc"))?;
+        Ok(answer.vpc.and_then(|vpc| vpc.vpc_id).unwrap_or_default())
+    }
+
+    async fn update(&self, object: &Object, spec: &Spec, _fields: &[String]) -> Result<(), Fault> {
+        // Only the name changes in place.
+        let name = spec.name.clone().unwrap_or_default();
+        add_tags(&self.cloud, &object.identity, &named(&Tags::new(), &name)).await
+    }
+
+    async fn delete(&self, object: &Object, _options: &DeleteOptions) -> Result<(), Fault> {
+        let call = self.cloud.ec2().await.delete_vpc().vpc_id(&object.identity);
+        call.send().await.map(drop).map_err(fault("ec2:DeleteVpc"))
+    }
+
+    async fn tag(&self, object: &Object, tags: &Tags) -> Result<(), Fault> {
+        add_tags(&self.cloud, &object.identity, tags).await
+    }
+
+    async fn holders(&self, object: &Object) -> Result<Vec<String>, Fault> {
+        let mut holders = interfaces(&self.cloud, "vpc-id", &object.identity).await?;
+        let filter = Filter::builder().name("vpc-id").values(&object.identity).build();
+        let call = self.cloud.ec2().await.describe_subnets().filters(filter);
+        let subnets = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        let subnets = subnets.map_err(fault("ec2:DescribeSubnets"))?;
+        holders.extend(subnets.into_iter().map(|subnet| format!("subnet {}", subnet.subnet_id.unwrap_or_default())));
+        Ok(holders)
+    }
+
+    fn examples(&self, _place: &Place) -> Vec<Example> {
+        vec![Example {
+            name: "network",
+            spec: json!({ "cidr": "10.20.3.4/16" }),
+            changed: vec![json!({ "name": "club-other-name", "cidr": "10.20.0.0/16" })],
+        }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_of_a_size_that_ec2_takes() {
+        assert_eq!(wrong_block("10.0.0.0/16"), None);
+        assert!(wrong_block("10.0.0.0/8").is_some());
+        assert!(wrong_block("ten").is_some());
+        assert_eq!(canonical_block(&json!("10.1.2.3/16")), json!("10.1.0.0/16"));
+    }
+}
