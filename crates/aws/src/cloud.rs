@@ -26,6 +26,7 @@ use towpath_engine::kind::{Place, Tags};
 use towpath_engine::secret::{Secret, SecretSource, Secrets};
 
 use crate::fault::fault;
+use crate::shared::Shared;
 
 /// How to reach AWS; what is `None` comes from the environment and the SDK's usual files.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +90,7 @@ struct Inner {
     vpcs: OnceCell<Vec<Vpc>>,
     subnets: OnceCell<Vec<Subnet>>,
     everywhere: AtomicBool,
+    namespaces: Shared<Vec<aws_sdk_redshiftserverless::types::Namespace>>,
     dms: OnceCell<aws_sdk_databasemigration::Client>,
     ec2: OnceCell<aws_sdk_ec2::Client>,
     iam: OnceCell<aws_sdk_iam::Client>,
@@ -152,6 +154,7 @@ impl Cloud {
             vpcs: OnceCell::new(),
             subnets: OnceCell::new(),
             everywhere: AtomicBool::new(false),
+            namespaces: Shared::default(),
             dms: OnceCell::new(),
             ec2: OnceCell::new(),
             iam: OnceCell::new(),
@@ -393,6 +396,11 @@ impl Cloud {
     /// Whether tags of objects with any name are read.
     pub fn looks_everywhere(&self) -> bool {
         self.0.everywhere.load(Ordering::SeqCst)
+    }
+
+    /// The list of namespaces that several kinds want at once.
+    pub(crate) fn shared_namespaces(&self) -> &Shared<Vec<aws_sdk_redshiftserverless::types::Namespace>> {
+        &self.0.namespaces
     }
 
     /// How many calls were made so far, by `Service.Operation`.

@@ -10,4 +10,5 @@ pub mod fault;
 pub mod kinds;
 pub mod lease;
 pub mod redshift_data;
+mod shared;
 pub mod sweep;

@@ -69,12 +69,15 @@ pub(super) async fn add_tags(cloud: &Cloud, object: &Object, tags: &Tags) -> Res
         .map_err(fault("redshift-serverless:TagResource"))
 }
 
-/// All namespaces of the account and region.
+/// All namespaces of the account and region; kinds that ask at the same time share the call.
 pub(super) async fn namespaces(cloud: &Cloud) -> Result<Vec<aws_sdk_redshiftserverless::types::Namespace>, Fault> {
-    let client = cloud.redshift_serverless().await;
-    let pages = client.list_namespaces().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
-    let pages = pages.map_err(fault("redshift-serverless:ListNamespaces"))?;
-    Ok(pages.into_iter().flat_map(|page| page.namespaces).collect())
+    let read = async || {
+        let client = cloud.redshift_serverless().await;
+        let pages = client.list_namespaces().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+        let pages = pages.map_err(fault("redshift-serverless:ListNamespaces"))?;
+        Ok(pages.into_iter().flat_map(|page| page.namespaces).collect())
+    };
+    cloud.shared_namespaces().get(read).await
 }
 
 /// All workgroups of the account and region.
