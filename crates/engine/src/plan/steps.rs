@@ -8,7 +8,7 @@ use super::graph::{critical_path, fingerprint, renumber};
 use super::{Action, FieldChange, Note, Plan, Reason, Step};
 use crate::address::Address;
 use crate::diff;
-use crate::kind::{Pauses, Readiness, Seconds, Tags};
+use crate::kind::{Object, Pauses, Readiness, Seconds, Tags};
 use crate::value::Value;
 
 /// Seconds that pass for a call without a life cycle behind it (tags).
@@ -102,7 +102,9 @@ impl Layout<'_, '_> {
     /// Running work that must stand still: of objects that are deleted, of objects whose kind asks
     /// for it, and of what uses them.
     fn pauses(&mut self, users: &Users) {
-        let runs = |index: &usize| self.builder.cases[*index].object.is_some_and(|object| object.running);
+        // What has failed does no work that could be stopped, whatever the service says.
+        let works = |object: &Object| object.running && !matches!(object.readiness, Readiness::Failed(_));
+        let runs = |index: &usize| self.builder.cases[*index].object.is_some_and(works);
         let mut still: BTreeMap<usize, Reason> = BTreeMap::new();
         for (index, case) in self.builder.cases.iter().enumerate() {
             match &case.fate {

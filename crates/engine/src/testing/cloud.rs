@@ -298,6 +298,7 @@ impl World {
                 }
                 thing.phase = (**then).clone();
             }
+            thing.running &= thing.phase != Phase::Broken;
         }
         self.things.retain(|thing| !matches!(thing.phase, Phase::Deleting { until } if until <= now));
     }
