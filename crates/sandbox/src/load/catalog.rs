@@ -40,6 +40,10 @@ pub(crate) struct Table {
     pub(crate) condition: Option<String>,
     /// Columns in the source's order, added ones last.
     pub(crate) columns: Vec<Column>,
+    /// Every column of the source with the type its text form is read as on the warehouse.
+    pub(crate) wires: Vec<(String, String)>,
+    /// The source's primary key, if all of it arrives.
+    pub(crate) key: Vec<String>,
     /// Pages of the table when it is an ordinary one, so that it can be read in ranges; 0 otherwise.
     pub(crate) pages: i64,
     /// Columns that do not arrive, each with the reason.
@@ -53,6 +57,8 @@ pub(crate) struct Table {
 pub(crate) struct Column {
     /// The name on the target.
     pub(crate) name: String,
+    /// The name on the source; none of an added column.
+    pub(crate) source: Option<String>,
     /// The type on the target as PostgreSQL prints it.
     pub(crate) type_: String,
     /// Whether it refuses NULL.
@@ -69,13 +75,15 @@ struct SourceColumn {
     category: String,
     modifier: i64,
     not_null: bool,
+    in_key: bool,
 }
 
 const CATALOG: &str = "
 select n.nspname, c.relname, c.relkind::text, greatest(c.reltuples, 0)::bigint, pg_relation_size(c.oid) / current_setting('block_size')::int,
        exists (select 1 from pg_index i where i.indrelid = c.oid and i.indisunique and i.indexprs is null and i.indpred is null),
        a.attname, b.typname, b.typtype::text, b.typcategory::text,
-       case when a.atttypmod <> -1 then a.atttypmod else t.typtypmod end, a.attnotnull
+       case when a.atttypmod <> -1 then a.atttypmod else t.typtypmod end, a.attnotnull,
+       exists (select 1 from pg_index i where i.indrelid = c.oid and i.indisprimary and a.attnum = any (i.indkey))
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -106,6 +114,8 @@ pub(crate) async fn tables(source: &Client, mappings: &Mappings, choices: TypeCh
                 load_order: choice.load_order,
                 condition: choice.condition,
                 columns: Vec::new(),
+                wires: Vec::new(),
+                key: Vec::new(),
                 pages: if kind == "r" { number(4) } else { 0 },
                 left_out: Vec::new(),
                 estimate: number(3).unsigned_abs(),
@@ -119,6 +129,7 @@ pub(crate) async fn tables(source: &Client, mappings: &Mappings, choices: TypeCh
             category: text(9),
             modifier: number(10),
             not_null: is(11),
+            in_key: is(12),
         });
     }
     let mut tables: Vec<Table> = found
@@ -136,6 +147,7 @@ fn with_columns(
     mappings: &Mappings,
     choices: TypeChoices,
 ) -> Table {
+    table.wires = columns.iter().map(|column| (column.name.clone(), column.wire(choices))).collect();
     for column in columns {
         let Some(choice) = mappings.choose_column(&table.schema, &table.name, &column.name) else { continue };
         let Some((type_, expression, is_lob)) = column.on_target(choices) else {
@@ -153,12 +165,19 @@ fn with_columns(
             continue;
         }
         let type_ = choice.data_type.as_ref().map_or(type_, super::mapping::DataType::on_target);
-        table.columns.push(Column { name: choice.name.to_lowercase(), type_, not_null: column.not_null, expression });
+        let (name, source) = (choice.name.to_lowercase(), Some(column.name.clone()));
+        table.columns.push(Column { name, source, type_, not_null: column.not_null, expression });
+    }
+    let key: Vec<&SourceColumn> = columns.iter().filter(|column| column.in_key).collect();
+    let arrives = |column: &&SourceColumn| table.columns.iter().any(|own| own.source.as_ref() == Some(&column.name));
+    if key.iter().all(arrives) {
+        table.key = key.into_iter().map(|column| column.name.clone()).collect();
     }
     for added in mappings.added_columns(&table.schema, &table.name) {
         let type_ = added.data_type.on_target();
         let expression = format!("({})::{type_}", added_expression(&added, &table));
-        table.columns.push(Column { name: added.name.to_lowercase(), type_, not_null: false, expression });
+        let name = added.name.to_lowercase();
+        table.columns.push(Column { name, source: None, type_, not_null: false, expression });
     }
     table
 }
@@ -235,6 +254,16 @@ impl SourceColumn {
             "point" | "line" | "lseg" | "box" | "circle" | "int4range" | "int8range" | "numrange" => text(255),
             _ => return None,
         })
+    }
+
+    /// The type of its text form on the warehouse, which has none of the source's own types.
+    fn wire(&self, choices: TypeChoices) -> String {
+        let is_own = ["e", "c"].contains(&self.kind.as_str()) || self.category == "A";
+        if is_own || ["citext", "hstore"].contains(&self.type_.as_str()) || self.on_target(choices).is_none() {
+            "text".to_owned()
+        } else {
+            format!("pg_catalog.{}", quoted(&self.type_))
+        }
     }
 
     fn numeric(&self, name: &str) -> (String, String, bool) {

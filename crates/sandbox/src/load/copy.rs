@@ -44,6 +44,19 @@ pub(super) async fn prepare(target: &Client, table: &Table, preparation: Prepara
     }
 }
 
+/// Adds the columns that the target table lacks.
+///
+/// # Errors
+/// PostgreSQL refused.
+pub(super) async fn add_columns(target: &Client, table: &Table) -> Result<(), Error> {
+    let existing = existing_columns(target, table).await?;
+    for column in table.columns.iter().filter(|column| !existing.iter().any(|(name, _)| *name == column.name)) {
+        let add = format!("alter table {} add column {} {}", qualified(table), quoted(&column.name), column.type_);
+        target.batch_execute(&add).await?;
+    }
+    Ok(())
+}
+
 fn qualified(table: &Table) -> String {
     format!("{}.{}", quoted(&table.target_schema), quoted(&table.target_name))
 }

@@ -21,7 +21,6 @@ pub(crate) struct Ledger {
 
 /// A table that is loaded.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "the snapshot decides which changes a load has seen")]
 pub(super) struct Loaded {
     /// Rows it had then.
     pub(super) rows: u64,
@@ -77,5 +76,28 @@ impl Ledger {
         let update = "update pg_catalog.dms_loads set rows = $5 where task = $1 and generation = $2 and source_schema = $3 and source_table = $4";
         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
         target.execute(update, &[&self.task, &self.generation, &table.schema, &table.name, &rows]).await.map(|_| ())
+    }
+
+    /// The place up to which changes were applied.
+    pub(super) async fn reached(&self, target: &Client) -> Result<Option<String>, Error> {
+        let select = "select lsn::text from pg_catalog.dms_positions where task = $1 and generation = $2";
+        Ok(target.query_opt(select, &[&self.task, &self.generation]).await?.map(|row| row.get(0)))
+    }
+
+    /// Moves the place on from where it is known to be, in the transaction at hand; not when it is elsewhere by now.
+    pub(super) async fn reach(&self, target: &Client, from: Option<&str>, to: &str) -> Result<bool, Error> {
+        let count = match from {
+            None => {
+                let insert =
+                    "insert into pg_catalog.dms_positions values ($1, $2, $3::text::pg_lsn) on conflict do nothing";
+                target.execute(insert, &[&self.task, &self.generation, &to]).await?
+            }
+            Some(from) => {
+                let update = "update pg_catalog.dms_positions set lsn = $4::text::pg_lsn \
+                              where task = $1 and generation = $2 and lsn = $3::text::pg_lsn";
+                target.execute(update, &[&self.task, &self.generation, &from, &to]).await?
+            }
+        };
+        Ok(count == 1)
     }
 }

@@ -4,16 +4,19 @@
 //! server to server that never holds more than one buffer. A table's error does not end the others.
 //! Nothing here knows tasks or endpoints; `services::dms::run` does. Start reading at `run`.
 
+mod apply;
 mod catalog;
 mod copy;
+mod decoding;
+mod follow;
 mod ledger;
 mod mapping;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::Utc;
 use futures::future::join_all;
@@ -21,10 +24,12 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Config, Error, NoTls};
 
 pub(crate) use catalog::TypeChoices as Choices;
+pub(crate) use follow::{Follow, Until};
 pub(crate) use ledger::Ledger;
 pub(crate) use mapping::Mappings;
 
 use catalog::Table;
+use follow::Follower;
 use ledger::{Loaded, Name};
 use mapping::quoted;
 
@@ -81,22 +86,78 @@ pub(crate) struct TableProgress {
     pub(crate) error: Option<String>,
     /// Columns that did not arrive, with reasons.
     pub(crate) left_out: Vec<String>,
+    /// Inserts that came after the load.
+    #[serde(default)]
+    pub(crate) inserts: u64,
+    /// Updates that came after the load.
+    #[serde(default)]
+    pub(crate) updates: u64,
+    /// Deletes that came after the load.
+    #[serde(default)]
+    pub(crate) deletes: u64,
+}
+
+impl TableProgress {
+    /// A table of which nothing was done yet.
+    fn of(table: &Table, state: State) -> Self {
+        Self {
+            schema: table.schema.clone(),
+            table: table.name.clone(),
+            state,
+            rows: 0,
+            estimate: table.estimate,
+            started: None,
+            ended: None,
+            reloaded: false,
+            error: None,
+            left_out: table.left_out.clone(),
+            inserts: 0,
+            updates: 0,
+            deletes: 0,
+        }
+    }
 }
 
 /// The progress of a run, readable while it goes on.
 #[derive(Debug, Default)]
-pub(crate) struct Progress(Mutex<Vec<TableProgress>>);
+pub(crate) struct Progress {
+    tables: Mutex<Vec<TableProgress>>,
+    loaded: OnceLock<i64>,
+}
 
 impl Progress {
     /// A copy of every table's progress.
     pub(crate) fn tables(&self) -> Vec<TableProgress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.locked().clone()
+    }
+
+    /// When the full load ended, in milliseconds since 1970.
+    pub(crate) fn loaded(&self) -> Option<i64> {
+        self.loaded.get().copied()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Vec<TableProgress>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, at: usize, change: impl FnOnce(&mut TableProgress)) {
-        if let Some(table) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(at) {
+        if let Some(table) = self.locked().get_mut(at) {
             change(table);
         }
+    }
+
+    fn change_named(&self, name: &Name, change: impl FnOnce(&mut TableProgress)) {
+        if let Some(table) = self.locked().iter_mut().find(|own| own.schema == name.0 && own.table == name.1) {
+            change(table);
+        }
+    }
+
+    fn state(&self, name: &Name) -> Option<State> {
+        self.locked().iter().find(|own| own.schema == name.0 && own.table == name.1).map(|own| own.state)
+    }
+
+    fn add(&self, table: TableProgress) {
+        self.locked().push(table);
     }
 }
 
@@ -132,6 +193,10 @@ pub(crate) struct Job {
     pub(crate) known: Vec<TableProgress>,
     /// Whether tables count as reloaded.
     pub(crate) reloaded: bool,
+    /// Whether rows are copied before changes are followed.
+    pub(crate) loads: bool,
+    /// Where changes are read, when they are followed.
+    pub(crate) follow: Option<Follow>,
 }
 
 /// A piece of a table that one worker copies.
@@ -152,13 +217,44 @@ struct Shared<'a> {
     progress: &'a Progress,
 }
 
-/// Loads what the mappings choose.
+/// Loads what the mappings choose, then follows the source's changes, as the job says.
 ///
 /// # Errors
-/// Why the load as a whole failed. Errors of single tables are in `progress`.
+/// Why the run as a whole failed. Errors of single tables are in `progress`.
 pub(crate) async fn run(job: Job, progress: &Progress) -> Result<(), String> {
-    let source = connect(&job.source, "source").await?;
     let target = connect(&job.target, "target").await?;
+    let loaded = job.ledger.open(&target).await.map_err(|error| describe(&error))?;
+    if let Some(follow) = &job.follow {
+        let reached = job.ledger.reached(&target).await.map_err(|error| describe(&error))?;
+        let source = connect(&job.source, "source").await?;
+        follow::open(&source, follow, loaded.is_empty() && reached.is_none() && job.known.is_empty()).await?;
+    }
+    let tables = load(&job, &target, &loaded, progress).await?;
+    let Some(follow) = job.follow.as_ref().filter(|follow| follow.until != Until::Loaded) else { return Ok(()) };
+    let loaded = job.ledger.loaded(&target).await.map_err(|error| describe(&error))?;
+    let source = connect(&job.source, "source").await?;
+    let follower = Follower {
+        job: &job,
+        follow,
+        source,
+        target,
+        tables,
+        loaded,
+        ignored: HashSet::new(),
+        progress,
+        reached: None,
+    };
+    follower.run().await
+}
+
+/// Brings the chosen tables to the warehouse, with their rows unless only changes are wanted.
+async fn load(
+    job: &Job,
+    target: &Client,
+    loaded: &HashMap<Name, Loaded>,
+    progress: &Progress,
+) -> Result<Vec<Table>, String> {
+    let source = connect(&job.source, "source").await?;
     let begin = "begin isolation level repeatable read read only";
     source.batch_execute(begin).await.map_err(|error| describe(&error))?;
     let snapshot = source
@@ -175,14 +271,20 @@ pub(crate) async fn run(job: Job, progress: &Progress) -> Result<(), String> {
     if tables.is_empty() && job.fail_without_tables {
         return Err("No tables were found at task initialization. Either the selection mapping is wrong or the user lacks privileges.".to_owned());
     }
-    let loaded = job.ledger.open(&target).await.map_err(|error| describe(&error))?;
-    let waiting = announce(&job, &tables, &loaded, progress);
+    let waiting = announce(job, &tables, loaded, progress);
+    for (at, table) in tables.iter().enumerate().filter(|(at, _)| job.follow.is_some() && !waiting.contains(at)) {
+        // The source may have got columns while the task was stopped.
+        if let Err(error) = copy::add_columns(target, table).await {
+            fail(progress, at, describe(&error));
+        }
+    }
     let mut queue = VecDeque::new();
     let mut left = vec![0; tables.len()];
     for at in waiting {
-        match copy::prepare(&target, &tables[at], job.preparation).await {
+        match copy::prepare(target, &tables[at], job.preparation()).await {
+            Ok(()) if !job.loads => {}
             Ok(()) => {
-                let ranges = ranges(&tables[at], job.preparation);
+                let ranges = ranges(&tables[at], job.preparation());
                 left[at] = ranges.len();
                 queue.extend(ranges.into_iter().map(|select| Range { table: at, select }));
             }
@@ -191,8 +293,7 @@ pub(crate) async fn run(job: Job, progress: &Progress) -> Result<(), String> {
     }
     let workers =
         job.subtasks.min(queue.len()).min(2 * std::thread::available_parallelism().map_or(2, usize::from).max(2));
-    let shared =
-        Shared { job: &job, tables: &tables, snapshot, queue: Mutex::new(queue), left: Mutex::new(left), progress };
+    let shared = Shared { job, tables: &tables, snapshot, queue: Mutex::new(queue), left: Mutex::new(left), progress };
     for result in join_all((0..workers).map(|_| work(&shared))).await {
         result?;
     }
@@ -204,9 +305,19 @@ pub(crate) async fn run(job: Job, progress: &Progress) -> Result<(), String> {
         }
     }
     let errors = progress.tables().into_iter().find_map(|table| table.error);
+    if job.loads {
+        progress.loaded.get_or_init(now);
+    }
     match errors {
         Some(error) if job.stop_on_table_error => Err(error),
-        _ => Ok(()),
+        _ => Ok(tables),
+    }
+}
+
+impl Job {
+    /// What happens to target tables first: those that only get changes stay as they are.
+    fn preparation(&self) -> Preparation {
+        if self.loads { self.preparation } else { Preparation::Nothing }
     }
 }
 
@@ -219,26 +330,26 @@ fn announce(job: &Job, tables: &[Table], loaded: &HashMap<Name, Loaded>, progres
         .map(|(at, table)| {
             let known = job.known.iter().find(|known| known.schema == table.schema && known.table == table.name);
             let done = loaded.get(&(table.schema.clone(), table.name.clone()));
+            let is_done = done.is_some() || !job.loads;
             if done.is_none() {
                 waiting.push(at);
             }
             // The run that is taken up may have died before it told of a table's end.
             let time = |of: fn(&TableProgress) -> Option<i64>| done.map(|_| known.and_then(of).unwrap_or_else(now));
+            let count = |of: fn(&TableProgress) -> u64| known.filter(|_| is_done).map_or(0, of);
             TableProgress {
-                schema: table.schema.clone(),
-                table: table.name.clone(),
-                state: if done.is_some() { State::Completed } else { State::BeforeLoad },
                 rows: done.map_or(0, |done| done.rows),
-                estimate: table.estimate,
                 started: time(|table| table.started),
                 ended: time(|table| table.ended),
                 reloaded: job.reloaded,
-                error: None,
-                left_out: table.left_out.clone(),
+                inserts: count(|table| table.inserts),
+                updates: count(|table| table.updates),
+                deletes: count(|table| table.deletes),
+                ..TableProgress::of(table, if is_done { State::Completed } else { State::BeforeLoad })
             }
         })
         .collect();
-    *progress.0.lock().unwrap_or_else(PoisonError::into_inner) = listed;
+    *progress.locked() = listed;
     waiting
 }
 
@@ -293,7 +404,7 @@ async fn work(shared: &Shared<'_>) -> Result<(), String> {
             table.state = State::Loading;
             table.started.get_or_insert_with(now);
         });
-        let done = match shared.job.preparation {
+        let done = match shared.job.preparation() {
             Preparation::Nothing => whole(shared, &source, &target, &range).await,
             _ => part(shared, &source, &target, &range).await,
         };

@@ -42,6 +42,8 @@ impl Bench {
             ledger: Ledger { task: "arn".to_owned(), generation },
             known: Vec::new(),
             reloaded: false,
+            loads: true,
+            follow: None,
         }
     }
 

@@ -164,7 +164,7 @@ async fn every_fault_has_its_effect() {
             Effect::Throttle => assert_eq!(refused, Some(("ThrottlingException".into(), 400))),
             Effect::ServerError => assert_eq!(refused, Some(("InternalFailure".into(), 500))),
             Effect::CutBefore | Effect::CutAfter | Effect::CrashBefore | Effect::CrashAfter => {
-                assert!(answer.is_none(), "{name}")
+                assert!(answer.is_none(), "{name}");
             }
             Effect::LostTags => {
                 let filter = json!({"TagFilters": [{"Key": "k"}]});

@@ -15,8 +15,9 @@ use serde_json::Value;
 
 use super::{probe, settings};
 use crate::call::Call;
+use crate::clock::Timestamp;
 use crate::cloud::Cloud;
-use crate::load::{self, Choices, Job, Ledger, Mappings, Preparation, Progress};
+use crate::load::{self, Choices, Follow, Job, Ledger, Mappings, Preparation, Progress, Until};
 use crate::services::redshift_data::warehouse;
 use crate::store::private_options;
 use crate::world::World;
@@ -35,12 +36,12 @@ pub(super) fn begin(call: &mut Call<'_>, arn: &str, owner: &str) {
     call.afterwards(move |cloud| async move { execute_first(&cloud, &arn, &owner).await });
 }
 
-fn is_under_way(task: &Task, now: crate::clock::Timestamp) -> bool {
+fn is_under_way(task: &Task, now: Timestamp) -> bool {
     task.owner.is_some() && ["starting", "running"].contains(&task.lifecycle.at(now))
 }
 
 /// The runs under way: ARNs of their tasks.
-fn under_way(world: &World, now: crate::clock::Timestamp) -> Vec<String> {
+fn under_way(world: &World, now: Timestamp) -> Vec<String> {
     world.dms.tasks.values().filter(|task| is_under_way(task, now)).map(|task| task.arn.clone()).collect()
 }
 
@@ -125,8 +126,8 @@ fn is_owned(world: &World, arn: &str, owner: &str) -> bool {
 
 /// How a run ended.
 enum End {
-    /// Every table was tried.
-    Finished,
+    /// Every table was tried, and the changes that were asked for are applied: the stop reason.
+    Finished(&'static str),
     /// The task as a whole failed.
     Failed(String),
 }
@@ -155,6 +156,7 @@ async fn beat(cloud: &Cloud, arn: &str, owner: &str, progress: &Progress) {
                 task.owner = Some((owner.to_owned(), now));
                 if !tables.is_empty() {
                     task.load_started.get_or_insert(now);
+                    task.load_finished = task.load_finished.or(progress.loaded().map(Timestamp));
                     task.tables = tables;
                 }
                 true
@@ -174,16 +176,43 @@ async fn load(cloud: &Cloud, arn: &str, progress: &Progress) -> End {
     if let Some(running_at) = task.lifecycle.settles_at() {
         tokio::time::sleep(running_at.since(cloud.clock().now())).await;
     }
-    if task.migration_type != "full-load" {
-        return End::Failed("change data capture is not available in the sandbox".to_owned());
-    }
     match prepare(cloud, &task).await {
-        Ok(job) => match load::run(job, progress).await {
-            Ok(()) => End::Finished,
-            Err(error) => End::Failed(error),
-        },
+        Ok(job) => {
+            let reason = match job.follow.as_ref().map(|follow| follow.until) {
+                None => "FULL_LOAD_ONLY_FINISHED",
+                Some(Until::Loaded) => "STOPPED_AFTER_FULL_LOAD",
+                Some(Until::CaughtUp | Until::Stopped) => "STOPPED_AFTER_CACHED_EVENTS",
+            };
+            load::run(job, progress).await.map_or_else(End::Failed, |()| End::Finished(reason))
+        }
         Err(error) => End::Failed(error),
     }
+}
+
+/// Where a task reads changes, if it does. The slot is its own unless the source endpoint names one.
+fn follow(cloud: &Cloud, task: &Task, full: &Value) -> Option<Follow> {
+    if task.migration_type == "full-load" {
+        return None;
+    }
+    let settings = &full["FullLoadSettings"];
+    let is_cdc = task.migration_type == "cdc";
+    let until = if !is_cdc && settings["StopTaskCachedChangesNotApplied"] == Value::Bool(true) {
+        Until::Loaded
+    } else if !is_cdc && settings["StopTaskCachedChangesApplied"] == Value::Bool(true) {
+        Until::CaughtUp
+    } else {
+        Until::Stopped
+    };
+    let named = cloud.read(|world| {
+        let endpoint = world.dms.endpoints.values().find(|endpoint| endpoint.arn == task.source_arn)?;
+        endpoint.settings.get("SlotName").and_then(Value::as_str).map(str::to_owned)
+    });
+    let given = named.ok().flatten().filter(|name| !name.is_empty());
+    let own = || {
+        let suffix = task.arn.rsplit(':').next().unwrap_or_default().to_lowercase().replace('-', "_");
+        format!("{suffix}_{}", task.fresh_start.map_or(0, |started| started.0))
+    };
+    Some(Follow { given: given.is_some(), slot: given.unwrap_or_else(own), until })
 }
 
 async fn prepare(cloud: &Cloud, task: &Task) -> Result<Job, String> {
@@ -223,6 +252,8 @@ async fn prepare(cloud: &Cloud, task: &Task) -> Result<Job, String> {
         fail_without_tables: full["ErrorBehavior"]["FailOnNoTablesCaptured"] != Value::Bool(false),
         ledger: Ledger { task: task.arn.clone(), generation: task.fresh_start.map_or(0, |started| started.0) },
         known: task.tables.clone(),
+        loads: task.migration_type != "cdc",
+        follow: follow(cloud, task, &full),
         reloaded: task.start_type == "reload-target",
     })
 }
@@ -242,10 +273,10 @@ fn finish(cloud: &Cloud, arn: &str, owner: &str, progress: &Progress, end: End) 
             task.tables = tables;
         }
         match end {
-            End::Finished => {
+            End::Finished(reason) => {
                 task.lifecycle = Lifecycle::steady("stopped");
-                task.load_finished = Some(now);
-                task.stop_reason = Some("Stop Reason FULL_LOAD_ONLY_FINISHED".to_owned());
+                task.load_finished = task.load_finished.or(progress.loaded().map(Timestamp)).or(Some(now));
+                task.stop_reason = Some(format!("Stop Reason {reason}"));
                 let errors: Vec<String> = task
                     .tables
                     .iter()

@@ -284,8 +284,8 @@ pub(super) fn table_statistics(call: &mut Call<'_>) -> Result<Value, ApiError> {
         .map(|table| {
             json!({
                 "SchemaName": table.schema, "TableName": table.table,
-                "Inserts": 0, "Deletes": 0, "Updates": 0, "Ddls": 0,
-                "AppliedInserts": 0, "AppliedDeletes": 0, "AppliedUpdates": 0, "AppliedDdls": 0,
+                "Inserts": table.inserts, "Deletes": table.deletes, "Updates": table.updates, "Ddls": 0,
+                "AppliedInserts": table.inserts, "AppliedDeletes": table.deletes, "AppliedUpdates": table.updates, "AppliedDdls": 0,
                 "FullLoadRows": table.rows, "FullLoadCondtnlChkFailedRows": 0, "FullLoadErrorRows": 0,
                 "FullLoadStartTime": table.started.map(|at| Timestamp(at).epoch()),
                 "FullLoadEndTime": table.ended.map(|at| Timestamp(at).epoch()),
