@@ -26,7 +26,7 @@ impl S3Lease {
         Self { cloud, bucket: bucket.into(), key: key.into() }
     }
 
-    fn error(&self, verb: &'static str, message: impl ToString) -> LeaseError {
+    fn error(&self, verb: &'static str, message: &impl ToString) -> LeaseError {
         let place = format!("object `s3://{}/{}`", self.bucket, self.key);
         LeaseError::Store { place, verb, message: message.to_string() }
     }
@@ -75,16 +75,16 @@ impl LeaseStore for S3Lease {
         let (body, version) = match self.get().await {
             Ok(found) => found,
             Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
-            Err(fault) => return Err(self.error("read", fault)),
+            Err(fault) => return Err(self.error("read", &fault)),
         };
-        let lease = serde_json::from_slice(&body).map_err(|error| self.error("read", error))?;
+        let lease = serde_json::from_slice(&body).map_err(|error| self.error("read", &error))?;
         Ok(Some((lease, version)))
     }
 
     async fn replace(&self, lease: Option<&Lease>, expected: Option<&Version>) -> Result<bool, LeaseError> {
         let written = match (lease, expected) {
             (Some(lease), expected) => {
-                let body = serde_json::to_vec(lease).map_err(|error| self.error("written", error))?;
+                let body = serde_json::to_vec(lease).map_err(|error| self.error("written", &error))?;
                 self.put(body, expected).await
             }
             (None, Some(version)) => self.remove(version).await,
@@ -94,7 +94,7 @@ impl LeaseStore for S3Lease {
         match written {
             Ok(()) => Ok(true),
             Err(fault) if is_late(&fault) => Ok(false),
-            Err(fault) => Err(self.error("written", fault)),
+            Err(fault) => Err(self.error("written", &fault)),
         }
     }
 }

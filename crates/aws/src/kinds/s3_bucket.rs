@@ -97,14 +97,14 @@ impl Bucket {
     }
 
     /// Whether a bucket may be of interest.
-    async fn is_near(&self, name: &str) -> Result<bool, Fault> {
+    fn is_near(&self, name: &str) -> bool {
         let place = self.cloud.place();
         let stack = place.stack.to_lowercase().replace('_', "-");
         let is_named = self.named.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
         if is_named || name.strip_prefix(PREFIX).unwrap_or(name).starts_with(&stack) {
-            return Ok(true);
+            return true;
         }
-        Ok(self.cloud.looks_everywhere())
+        self.cloud.looks_everywhere()
     }
 
     /// All buckets of the region.
@@ -117,7 +117,7 @@ impl Bucket {
     }
 
     async fn object(&self, name: String) -> Result<Option<Object>, Fault> {
-        if !self.is_near(&name).await? {
+        if !self.is_near(&name) {
             return Ok(Some(self.shape(name, &Spec::default(), None)));
         }
         match Box::pin(settings::read(&self.cloud, &name)).await {
