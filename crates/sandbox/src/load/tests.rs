@@ -114,3 +114,50 @@ async fn one_broken_table_does_not_end_the_others() {
     assert!(state("bad").error.unwrap().contains("numeric field overflow"));
     bench.sandbox.shutdown().await;
 }
+
+/// Measures the load against `psql` pipes of the same ranges; a comparison, not a check. Run it with
+/// `ROWS=5000000 cargo test --release -p towpath-sandbox -- --ignored --nocapture load_against_psql`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn load_against_psql_pipes() {
+    let rows = std::env::var("ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let bench = bench(&format!(
+        "create table wide as select i as id, i % 97 as team, i::bigint * 31 as amount, md5(i::text)::varchar(32) as code, 'member ' || i as name, \
+         now()::timestamp as at, (i / 7.0)::numeric(12,2) as paid, (i % 2 = 0) as ok from generate_series(1, {rows}) i; \
+         alter table wide add primary key (id); analyze; checkpoint"
+    ))
+    .await;
+    for round in 1..=3 {
+        let begun = std::time::Instant::now();
+        run(bench.job(Preparation::DropAndCreate, round), &Progress::default()).await.unwrap();
+        let own = begun.elapsed();
+        let pages: i64 = bench.source.query_one("select pg_relation_size('wide') / 8192", &[]).await.unwrap().get(0);
+        bench.target.batch_execute("truncate wide").await.unwrap();
+        let server = bench.sandbox.cloud.postgres().ensure().await.unwrap();
+        let (from, to) = (server.url("origin"), server.url(&warehouse::database("club")));
+        let workers = i64::try_from(std::thread::available_parallelism().unwrap().get() * 2).unwrap().min(4);
+        let begun = std::time::Instant::now();
+        let pipes: Vec<_> = (0..workers)
+            .map(|at| {
+                let (low, high) = (at * pages / workers, (at + 1) * pages / workers);
+                let script = format!(
+                    "psql -qX -c \"copy (select id, team, amount, code, name, at, paid, ok::text from wide where ctid >= '({low},0)' and ctid < '({high},0)') to stdout\" \"$SOURCE\" \
+                     | psql -qX -c 'copy wide from stdin' \"$TARGET\""
+                );
+                let mut shell = std::process::Command::new("sh");
+                shell.arg("-c").arg(script).env("SOURCE", from.expose()).env("TARGET", to.expose());
+                shell.spawn().unwrap()
+            })
+            .collect();
+        for mut pipe in pipes {
+            assert!(pipe.wait().unwrap().success());
+        }
+        let theirs = begun.elapsed();
+        assert_eq!(bench.text("select count(*)::text from wide").await, rows.to_string());
+        eprintln!(
+            "round {round}: {rows} rows, load {own:?}, {workers} psql pipes {theirs:?}, ratio {:.2}",
+            theirs.as_secs_f64() / own.as_secs_f64()
+        );
+    }
+    bench.sandbox.shutdown().await;
+}
