@@ -13,8 +13,19 @@ with events as (
 ),
 days as (
     {{ date_spine('select min(first_day) as first_day, max(last_day) as last_day from events') }}
+),
+-- The days of each length of event that occurs, so that all large joins are by equality.
+lengths as (
+    select spans.span, numbers.n
+    from (select distinct last_day - first_day as span from events) as spans
+    inner join ({{ numbers() }}) as numbers on numbers.n <= spans.span
+),
+touched as (
+    select distinct cast(events.first_day + lengths.n as date) as date_day, events.team_id
+    from events
+    inner join lengths on lengths.span = events.last_day - events.first_day
 )
-select days.date_day, count(distinct events.team_id) as active_teams
+select days.date_day, count(touched.team_id) as active_teams
 from days
-left join events on days.date_day between events.first_day and events.last_day
+left join touched on touched.date_day = days.date_day
 group by days.date_day
