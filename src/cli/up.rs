@@ -126,7 +126,7 @@ impl Built {
         }
         hash.update(serde_json::to_string(&session.stack.pipeline).ok()?);
         hash.update(loaded);
-        let now = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let now = hash.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         Some(Self { path: session.folder().join("models.built"), now })
     }
 

@@ -160,6 +160,7 @@ impl<'a> Builder<'a> {
             return Fate::Aside;
         }
         let mut diff = diff::compare(case.kind, &case.spec, &object.state, &object.pending);
+        diff.changes.extend(renamed(case, object));
         for field in &diff.converging {
             self.note(case, format!("the new `{field}` is accepted and takes effect in the maintenance window"));
         }
@@ -282,4 +283,19 @@ fn same_place(kind: &dyn AnyKind, spec: &Value, object: &Object) -> bool {
             !is_unknown(wanted) && diff::equal(fact.compare, wanted, live)
         },
     )
+}
+
+/// The change of a declared name under which a service keeps an object for life. A resource that
+/// was only moved to another key keeps the object's name, because it declares none.
+fn renamed(case: &Case<'_>, object: &Object) -> Option<FieldChange> {
+    let declared = case.spec.get("name")?.as_str()?;
+    let is_local = case.kind.fields().get("name").is_some_and(|fact| fact.change == Change::Local);
+    let is_same = object.identity.eq_ignore_ascii_case(&case.name);
+    (is_local && !is_same && !case.kind.facts().assigned_identity).then(|| FieldChange {
+        path: "name".to_owned(),
+        before: Value::String(object.identity.clone()),
+        after: Value::String(declared.to_owned()),
+        forces_replacement: Some("the name identifies the object for life".to_owned()),
+        loses: None,
+    })
 }
