@@ -7,6 +7,7 @@ mod apply;
 mod check;
 mod data;
 mod down;
+mod drift;
 mod error;
 mod explain;
 mod interrupt;
@@ -125,6 +126,12 @@ enum Command {
     /// Delete everything the stack owns, then list what is left
     #[command(after_help = "Example:\n  towpath destroy --allow-data-loss warehouse")]
     Destroy(apply::DestroyArgs),
+    /// List what differs from the stack, field by field; accept differences into the file
+    #[command(after_help = "Examples:\n  towpath drift\n  towpath drift --accept instance.storage_gb")]
+    Drift(drift::DriftArgs),
+    /// Take over objects that exist already
+    #[command(after_help = "Examples:\n  towpath adopt staging\n  towpath adopt --all")]
+    Adopt(drift::AdoptArgs),
     /// Show what stands, the migration and the expiry
     #[command(after_help = "Example:\n  towpath status --json")]
     Status,
@@ -207,6 +214,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Plan(args) => plan::run(global, &args, output).await,
         Command::Apply(args) => apply::run(global, &args, output).await,
         Command::Destroy(args) => apply::destroy(global, &args, output).await,
+        Command::Drift(args) => drift::run(global, &args, output).await,
+        Command::Adopt(args) => drift::adopt(global, &args, output).await,
         Command::Status => status::run(global, output).await,
         Command::Upload(args) => upload::run(global, &args, output).await,
         Command::Migrate(args) => migrate::run(global, &args, output).await,

@@ -74,7 +74,8 @@ pub(super) async fn make(
     let observed = look(session, verb, &replay).await;
     output.finish("observe");
     let observation = observed?;
-    let plan = decide(session, selection, verb, &place, &replay, &observation, Vec::new());
+    let options = options(session, selection, verb, Vec::new());
+    let plan = build(&input(session, &place, &options, &replay, &observation));
     Ok((plan, observation))
 }
 
@@ -106,18 +107,10 @@ pub(super) fn remembered(session: &Session) -> Result<Replay, CliError> {
     entries.map(|entries| replay(&entries)).map_err(|error| CliError::failed("the journal cannot be read", &error))
 }
 
-/// The plan for an observation.
-pub(super) fn decide(
-    session: &Session,
-    selection: &Selection,
-    verb: Verb,
-    place: &Place,
-    replay: &Replay,
-    observation: &Observation,
-    adopt: Vec<String>,
-) -> Plan {
+/// What the command line and the stack ask of a plan.
+pub(super) fn options(session: &Session, selection: &Selection, verb: Verb, adopt: Vec<String>) -> Options {
     let expires = session.stack.expires.and_then(|seconds| i64::try_from(seconds).ok()).map(chrono::Duration::seconds);
-    let options = Options {
+    Options {
         verb,
         targets: selection.targets.clone(),
         excludes: selection.excludes.clone(),
@@ -127,20 +120,30 @@ pub(super) fn decide(
         expires_at: expires.map(|lasts| session.clock.now() + lasts),
         adopt,
         final_snapshots: selection.final_snapshots.iter().cloned().collect(),
-    };
-    build(&BuildInput {
+    }
+}
+
+/// Everything that a plan is made of.
+pub(super) fn input<'a>(
+    session: &'a Session,
+    place: &'a Place,
+    options: &'a Options,
+    replay: &'a Replay,
+    observation: &'a Observation,
+) -> BuildInput<'a> {
+    BuildInput {
         stack: &session.stack,
         observation,
         registry: &session.registry,
         place,
-        options: &options,
+        options,
         replay,
         version: env!("CARGO_PKG_VERSION"),
-    })
+    }
 }
 
 /// Refuses names on the command line that the stack does not have.
-fn known(session: &Session, selection: &Selection) -> Result<(), CliError> {
+pub(super) fn known(session: &Session, selection: &Selection) -> Result<(), CliError> {
     let names = [&selection.targets, &selection.excludes, &selection.replace];
     for name in names.into_iter().flatten() {
         if !session.stack.resources.contains_key(name) {
