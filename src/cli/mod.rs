@@ -50,7 +50,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "NAME", env = "TOWPATH_ENV")]
     env: Option<String>,
     /// Value of a `${var.NAME}`, as NAME=VALUE; may be repeated
-    #[arg(long = "var", global = true, value_name = "NAME=VALUE", value_parser = variable)]
+    #[arg(id = "stack_vars", long = "var", global = true, value_name = "NAME=VALUE", value_parser = variable)]
     vars: Vec<(String, String)>,
     /// Where to work, over what the stack says
     #[arg(long = "on", global = true, value_name = "TARGET", value_parser = ["sandbox", "aws"])]

@@ -88,10 +88,11 @@ pub(super) async fn stage(session: &Session, output: &Output) -> Result<Exit, Cl
 
 async fn execute(session: &Session, work: Work, chosen: &Chosen, output: &Output) -> Result<Exit, CliError> {
     let wanted = session.stack.pipeline.models.as_ref().ok_or_else(none)?;
+    let settings = settings(&session.project, &session.stack, chosen)?;
     let standing = Standing::read(session).await?;
     session.ensure_postgres().await?;
     let (warehouse, database) = standing.warehouse(&wanted.warehouse)?;
-    let settings = Settings { database, ..settings(&session.project, &session.stack, chosen)? };
+    let settings = Settings { database, ..settings };
     let project = Arc::new(load(&session.project, &wanted.project, settings)?);
     let output_of = Shared(output);
     let summary = output_of.follow(work, &project, &warehouse, &options(chosen)).await?;

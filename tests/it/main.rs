@@ -5,6 +5,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap has failed")]
 
+mod apply;
 mod architecture;
+mod aws;
+mod check;
 mod env;
 mod generated;
+mod help;
+mod kill;
+mod readme;
+mod secrets;
+mod surroundings;
+mod up;

@@ -1,0 +1,224 @@
+//! `towpath plan`, `apply` and `destroy`: other hands in the same account, saved plans, two runs at
+//! once, and runs that are cut off at any moment.
+
+use serde_json::{Value, json};
+
+use crate::aws::Aws;
+use crate::env::{Running, TestEnvironment};
+
+const STACK: &str = "stacks/small.yaml";
+
+/// Deletes the only replication task behind towpath's back and waits until it is gone.
+fn delete_task(aws: &Aws) {
+    let described = aws.dms("DescribeReplicationTasks", &json!({})).unwrap();
+    let arn = described["ReplicationTasks"][0]["ReplicationTaskArn"].as_str().unwrap().to_owned();
+    aws.dms("DeleteReplicationTask", &json!({ "ReplicationTaskArn": arn })).unwrap();
+    until(|| {
+        let tasks = aws.dms("DescribeReplicationTasks", &json!({}));
+        tasks.map_or(0, |answer| answer["ReplicationTasks"].as_array().map_or(0, Vec::len)) == 0
+    });
+}
+
+/// Waits until something is so.
+#[track_caller]
+fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..200 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("ten seconds were not enough");
+}
+
+/// How many objects of DMS there are, by kind, and how many security groups.
+fn census(aws: &Aws) -> [usize; 5] {
+    let count = |operation: &str, list: &str| {
+        let answer = aws.dms(operation, &json!({})).unwrap_or(Value::Null);
+        answer[list].as_array().map_or(0, Vec::len)
+    };
+    [
+        count("DescribeEndpoints", "Endpoints"),
+        count("DescribeReplicationInstances", "ReplicationInstances"),
+        count("DescribeReplicationTasks", "ReplicationTasks"),
+        count("DescribeReplicationSubnetGroups", "ReplicationSubnetGroups"),
+        aws.ec2("Action=DescribeSecurityGroups").matches("<groupName>").count(),
+    ]
+}
+
+/// What [`census`] finds when the small stack stands: the default security group is AWS's.
+const STANDING: [usize; 5] = [2, 1, 1, 1, 2];
+
+#[test]
+fn what_another_client_deleted_is_planned_and_nothing_else() {
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+    let aws = Aws::of(&small);
+    assert_eq!(census(&aws), STANDING);
+    delete_task(&aws);
+    let plan = small.expect(3, &["plan"]);
+    assert!(plan.stdout.contains("+ dms/replication_task.load is made"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("Plan: 1 to create, 0 to change, 0 to delete"), "{}", plan.stdout);
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+    assert_eq!(census(&aws), STANDING);
+}
+
+#[test]
+fn a_saved_plan_is_done_exactly_or_refused_naming_what_changed() {
+    let small = TestEnvironment::small();
+    small.expect(3, &["plan", "--out", "first.plan"]);
+    small.expect(0, &["apply", "first.plan"]);
+    small.expect(0, &["plan"]);
+
+    small.edit(STACK, "storage_gb: 20", "storage_gb: 30");
+    let plan = small.expect(3, &["plan", "--out", "second.plan"]);
+    assert!(plan.stdout.contains("Plan: 0 to create, 1 to change, 0 to delete"), "{}", plan.stdout);
+    let aws = Aws::of(&small);
+    let instance = || aws.dms("DescribeReplicationInstances", &json!({})).unwrap()["ReplicationInstances"][0].clone();
+    let other = json!({
+        "ReplicationInstanceArn": instance()["ReplicationInstanceArn"], "AllocatedStorage": 25, "ApplyImmediately": true,
+    });
+    aws.dms("ModifyReplicationInstance", &other).unwrap();
+    until(|| instance()["AllocatedStorage"] == 25 && instance()["ReplicationInstanceStatus"] == "available");
+    let refused = small.expect(1, &["apply", "second.plan"]);
+    assert!(
+        refused.stderr.contains("something changed since the plan was made; nothing was done"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("small-instance"), "the changed object is named: {}", refused.stderr);
+    assert_eq!(instance()["AllocatedStorage"], 25, "nothing was done");
+
+    small.expect(3, &["plan", "--out", "third.plan"]);
+    small.edit(STACK, "storage_gb: 30", "storage_gb: 40");
+    let other = small.expect(1, &["apply", "third.plan"]);
+    assert!(other.stderr.contains("another version of the stack file"), "{}", other.stderr);
+    small.edit(STACK, "storage_gb: 40", "storage_gb: 30");
+    small.expect(0, &["apply", "third.plan"]);
+    small.expect(0, &["plan"]);
+    small.write("no.plan", "{}");
+    let no_plan = small.expect(2, &["apply", "no.plan"]);
+    assert!(no_plan.stderr.contains("`no.plan` is not a plan of towpath"), "{}", no_plan.stderr);
+}
+
+#[test]
+fn of_two_applies_the_second_is_told_who_holds_the_stack() {
+    let mut small = TestEnvironment::small();
+    small.set("TOWPATH_SPEED", "60");
+    small.set("USER", "ada");
+    let mut first = Running::start(&small, &["apply", "--yes"]);
+    first.wait_for("created").unwrap();
+    let refused = small.expect(1, &["apply", "--yes"]);
+    assert!(refused.stderr.contains("somebody else is changing this stack"), "{}", refused.stderr);
+    let holder = format!("(process {}) holds the stack since", first.id());
+    assert!(refused.stderr.contains(&holder) && refused.stderr.contains("apply of ada on "), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--take-over"), "{}", refused.stderr);
+    // Looking is free, and a dead holder holds nothing.
+    small.expect(3, &["plan"]);
+    first.kill();
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+}
+
+#[test]
+fn an_apply_killed_at_any_moment_is_finished_by_the_next() {
+    for (number, moment) in
+        ["security_group", "subnets created", "instance creating", "workgroup created"].iter().enumerate()
+    {
+        let mut small = TestEnvironment::small();
+        small.set("TOWPATH_SPEED", "300");
+        let mut run = Running::start(&small, &["apply", "--yes"]);
+        assert!(run.wait_for(moment).is_some(), "{moment} was not seen");
+        std::thread::sleep(std::time::Duration::from_millis(7 * number as u64));
+        run.kill();
+        small.set("TOWPATH_SPEED", "2000");
+        small.expect(0, &["apply", "--yes"]);
+        small.expect(0, &["plan"]);
+        assert_eq!(census(&Aws::of(&small)), STANDING, "killed at {moment}");
+    }
+}
+
+#[test]
+fn a_destroy_killed_in_the_middle_is_finished_by_the_next() {
+    let mut small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    small.set("TOWPATH_SPEED", "100");
+    let mut run = Running::start(&small, &["destroy", "--yes"]);
+    run.wait_for("deleted").unwrap();
+    run.kill();
+    small.set("TOWPATH_SPEED", "2000");
+    let down = small.expect(0, &["down", "--yes"]);
+    assert!(down.stdout.contains("Nothing is left of this stack."), "{}", down.stdout);
+    assert_eq!(census(&Aws::of(&small)), [0, 0, 0, 0, 1]);
+}
+
+#[test]
+fn an_interrupt_lets_calls_in_flight_finish_and_says_how_to_go_on() {
+    let mut small = TestEnvironment::small();
+    small.set("TOWPATH_SPEED", "100");
+    let mut run = Running::start(&small, &["apply", "--yes"]);
+    run.wait_for("created").unwrap();
+    run.signal("INT");
+    let (code, text) = run.end();
+    assert_eq!(code, 130, "{text}");
+    assert!(text.contains("interrupted with") && text.contains("hint: to go on: towpath apply --stack"), "{text}");
+    small.set("TOWPATH_SPEED", "2000");
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+    assert_eq!(census(&Aws::of(&small)), STANDING);
+}
+
+#[test]
+fn what_is_taken_out_of_the_file_is_deleted_and_nothing_else() {
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    let text = small.read(STACK);
+    let kept: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("  load:") && !line.contains("task: load") && !line.contains("level: rows"))
+        .collect();
+    small.write(STACK, &kept.join("\n"));
+    let plan = small.expect(3, &["plan"]);
+    assert!(
+        plan.stdout.contains("- dms/replication_task.load is deleted, because the stack no longer declares it"),
+        "{}",
+        plan.stdout
+    );
+    assert!(plan.stdout.contains("Plan: 0 to create, 0 to change, 1 to delete"), "{}", plan.stdout);
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+    assert_eq!(census(&Aws::of(&small)), [2, 1, 0, 1, 2]);
+}
+
+#[test]
+fn what_is_protected_is_lost_only_by_name() {
+    let small = TestEnvironment::small();
+    small.edit(STACK, "roles: [access], protect: false", "roles: [access], protect: true");
+    small.expect(0, &["apply", "--yes"]);
+    let refused = small.expect(1, &["destroy", "--yes"]);
+    assert!(refused.stderr.contains("the plan is refused; nothing was done"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--allow-data-loss warehouse"), "{}", refused.stderr);
+    small.expect(0, &["plan"]);
+    small.expect(0, &["destroy", "--yes", "--allow-data-loss", "warehouse"]);
+    small.expect(3, &["plan"]);
+}
+
+#[test]
+fn what_somebody_else_made_is_refused_by_name() {
+    let small = TestEnvironment::small();
+    let aws = Aws::of(&small);
+    let body =
+        "<CreateBucketConfiguration><LocationConstraint>eu-north-1</LocationConstraint></CreateBucketConfiguration>";
+    aws.bucket("PUT", "dms-small-staging", body).unwrap();
+    let refused = small.expect(1, &["apply", "--yes"]);
+    assert!(
+        refused.stderr.contains("s3/bucket.staging: `dms-small-staging` exists and is not this stack's"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(census(&aws), [0, 0, 0, 0, 1], "nothing was done");
+    aws.bucket("DELETE", "dms-small-staging", "").unwrap();
+    small.expect(0, &["apply", "--yes"]);
+}

@@ -1,0 +1,65 @@
+//! A second client of the sandbox: it serves a project's world with `towpath sandbox` and speaks the
+//! wire protocols by hand, as any other tool would.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+use crate::env::{Running, TestEnvironment};
+
+/// The sandbox of a project, served for as long as this lives.
+pub(crate) struct Aws {
+    address: String,
+    _server: Running,
+}
+
+impl Aws {
+    /// Serves the world of a project on a free port.
+    pub(crate) fn of(environment: &TestEnvironment) -> Self {
+        let mut server = Running::start(environment, &["sandbox", "--port", "0"]);
+        let line = server.wait_for("http://127.0.0.1:").expect("the sandbox says where it listens");
+        let address = line.rsplit("http://").next().unwrap().split_whitespace().next().unwrap().to_owned();
+        Self { address, _server: server }
+    }
+
+    /// Calls an operation of DMS; AWS's answer, or `status body`.
+    pub(crate) fn dms(&self, operation: &str, input: &Value) -> Result<Value, String> {
+        let headers =
+            format!("content-type: application/x-amz-json-1.1\r\nx-amz-target: AmazonDMSv20160101.{operation}\r\n");
+        let (status, body) = self.send("POST /", "dms", &headers, input.to_string().as_bytes());
+        if status == 200 { Ok(serde_json::from_str(&body).unwrap()) } else { Err(format!("{status} {body}")) }
+    }
+
+    /// Makes or deletes a bucket.
+    pub(crate) fn bucket(&self, method: &str, name: &str, body: &str) -> Result<String, String> {
+        let (status, body) = self.send(&format!("{method} /{name}"), "s3", "", body.as_bytes());
+        if status < 300 { Ok(body) } else { Err(format!("{status} {body}")) }
+    }
+
+    /// Calls an operation of EC2 with parameters already encoded.
+    pub(crate) fn ec2(&self, query: &str) -> String {
+        let body = format!("Version=2016-11-15&{query}");
+        let headers = "content-type: application/x-www-form-urlencoded\r\n";
+        let (status, answer) = self.send("POST /", "ec2", headers, body.as_bytes());
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    fn send(&self, head: &str, service: &str, headers: &str, body: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let request = format!(
+            "{head} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nauthorization: AWS4-HMAC-SHA256 \
+             Credential=AKIDEXAMPLE/20260101/eu-north-1/{service}/aws4_request, SignedHeaders=host, Signature=0\r\n\
+             {headers}content-length: {}\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+}

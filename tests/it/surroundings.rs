@@ -1,0 +1,117 @@
+//! Wrong surroundings: each is told with what, where and a way out, and the right exit code.
+
+use std::net::TcpListener;
+
+use crate::env::{Running, TestEnvironment};
+
+#[test]
+fn a_missing_or_ambiguous_stack_is_told() {
+    let empty = TestEnvironment::empty();
+    let none = empty.expect(2, &["plan"]);
+    assert!(none.stderr.contains("there is no stack file in `stacks/`"), "{}", none.stderr);
+    assert!(none.stderr.contains("hint: name one: --stack FILE"), "{}", none.stderr);
+    let named = empty.expect(2, &["plan", "--stack", "stacks/other.yaml"]);
+    assert!(named.stderr.contains("cannot read the stack file `stacks/other.yaml`"), "{}", named.stderr);
+
+    let several = TestEnvironment::small();
+    several.write("stacks/other.yaml", "stack: other\n");
+    let many = several.expect(2, &["plan"]);
+    assert!(
+        many.stderr.contains("there are several stack files: `stacks/other.yaml`, `stacks/small.yaml`"),
+        "{}",
+        many.stderr
+    );
+    several.expect(3, &["plan", "--stack", "stacks/small.yaml"]);
+}
+
+#[test]
+fn a_broken_env_file_is_told_without_quoting_it() {
+    let small = TestEnvironment::small();
+    small.write(".env", "SOURCE_DATABASE_URL=\"postgres://ada:pa55word@host\nno equals sign\n");
+    let ran = small.expect(2, &["check"]);
+    assert!(ran.stderr.contains(".env` is not a list of NAME=VALUE lines"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("pa55word"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_resource_that_is_not_there_is_told_with_the_nearest() {
+    let small = TestEnvironment::small();
+    for option in ["--target", "--exclude", "--replace"] {
+        let ran = small.expect(2, &["plan", option, "instanse"]);
+        assert!(ran.stderr.contains("the stack has no resource `instanse`"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("did you mean `instance`?"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_command_line_that_is_wrong_exits_with_2() {
+    let small = TestEnvironment::small();
+    for (arguments, told) in [
+        (&["aply"][..], "apply"),
+        (&["plan", "--outt", "x"][..], "--out"),
+        (&["plan", "--speed", "0"][..], "from 1"),
+        (&["plan", "--var", "bucket"][..], "NAME=VALUE"),
+        (&["models", "build", "--vars", "[1"][..], "--vars"),
+        (&["plan", "--on", "moon"][..], "sandbox"),
+    ] {
+        let ran = small.expect(2, arguments);
+        assert!(ran.stderr.contains(told), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_file_where_a_folder_is_needed_is_named() {
+    let small = TestEnvironment::small();
+    small.write(".towpath", "in the way");
+    let ran = small.expect(1, &["apply", "--yes"]);
+    assert!(ran.stderr.contains(".towpath"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("error:") && ran.stderr.contains("Caused by:"), "{}", ran.stderr);
+    assert_eq!(small.read(".towpath"), "in the way");
+
+    let other = TestEnvironment::small();
+    other.write(".towpath/small", "in the way");
+    let ran = other.expect(1, &["apply", "--yes"]);
+    assert!(ran.stderr.contains(".towpath/small"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_taken_port_is_told() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ran = TestEnvironment::empty().expect(1, &["sandbox", "--port", &port]);
+    assert!(ran.stderr.contains("the sandbox cannot start"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&port), "{}", ran.stderr);
+}
+
+#[test]
+fn data_of_a_postgres_that_is_not_installed_is_told() {
+    let empty = TestEnvironment::empty();
+    let arguments = ["sandbox", "--postgres", "--port", "0"];
+    let mut sandbox = Running::start(&empty, &arguments);
+    sandbox.wait_for("http://127.0.0.1:").unwrap();
+    let lines = empty.processes();
+    let data = lines
+        .iter()
+        .find_map(|line| line.split(" -D ").nth(1)?.split(' ').next())
+        .unwrap_or_else(|| panic!("no server in {lines:#?}"));
+    let version = std::path::Path::new(data).join("PG_VERSION");
+    sandbox.signal("INT");
+    assert_eq!(sandbox.end().0, 0);
+    assert!(empty.processes_left().is_empty(), "{:#?}", empty.processes());
+    std::fs::write(version, "99\n").unwrap();
+    let ran = empty.expect(1, &arguments);
+    assert!(ran.stderr.contains("was made by PostgreSQL 99, which is not installed any more"), "{}", ran.stderr);
+}
+
+#[test]
+fn csv_files_that_cannot_be_loaded_are_told_by_line_and_the_tables_stay() {
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    small.write("data/trips.csv", "id,boat_id,miles\n1,1\n");
+    let ran = small.expect(1, &["upload"]);
+    assert!(ran.stderr.contains("trips.csv"), "{}", ran.stderr);
+    std::fs::remove_dir_all(small.path().join("data")).unwrap();
+    let gone = small.expect(1, &["upload"]);
+    assert!(gone.stderr.contains("data"), "{}", gone.stderr);
+    assert!(small.processes_left().is_empty(), "{:#?}", small.processes());
+}
