@@ -8,6 +8,9 @@ use crate::env::{Running, TestEnvironment};
 
 const STACK: &str = "stacks/small.yaml";
 
+// A run is finished at the speed at which it was begun: the sandbox's states carry the times at which
+// they end, and how long they are waited for is scaled too.
+
 /// Deletes the only replication task behind towpath's back and waits until it is gone.
 fn delete_task(aws: &Aws) {
     let described = aws.dms("DescribeReplicationTasks", &json!({})).unwrap();
@@ -133,7 +136,6 @@ fn an_apply_killed_at_any_moment_is_finished_by_the_next() {
         assert!(run.wait_for(moment).is_some(), "{moment} was not seen");
         std::thread::sleep(std::time::Duration::from_millis(7 * number as u64));
         run.kill();
-        small.set("TOWPATH_SPEED", "2000");
         small.expect(0, &["apply", "--yes"]);
         small.expect(0, &["plan"]);
         assert_eq!(census(&Aws::of(&small)), STANDING, "killed at {moment}");
@@ -148,7 +150,6 @@ fn a_destroy_killed_in_the_middle_is_finished_by_the_next() {
     let mut run = Running::start(&small, &["destroy", "--yes"]);
     run.wait_for("deleted").unwrap();
     run.kill();
-    small.set("TOWPATH_SPEED", "2000");
     let down = small.expect(0, &["down", "--yes"]);
     assert!(down.stdout.contains("Nothing is left of this stack."), "{}", down.stdout);
     assert_eq!(census(&Aws::of(&small)), [0, 0, 0, 0, 1]);
@@ -164,7 +165,6 @@ fn an_interrupt_lets_calls_in_flight_finish_and_says_how_to_go_on() {
     let (code, text) = run.end();
     assert_eq!(code, 130, "{text}");
     assert!(text.contains("interrupted with") && text.contains("hint: to go on: towpath apply --stack"), "{text}");
-    small.set("TOWPATH_SPEED", "2000");
     small.expect(0, &["apply", "--yes"]);
     small.expect(0, &["plan"]);
     assert_eq!(census(&Aws::of(&small)), STANDING);
