@@ -1,6 +1,6 @@
-//! The README's promises: every command it shows is run.
+//! The README's promises: every command it shows is run, every file it names is there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::env::TestEnvironment;
 use crate::help::{understood, words};
@@ -111,4 +111,20 @@ fn pages() -> Vec<PathBuf> {
         }
     }
     found
+}
+
+#[test]
+fn every_link_inside_the_project_leads_somewhere() {
+    let pattern = regex::Regex::new(r"\]\(([^)#\s]+)(#[^)]*)?\)").unwrap();
+    let mut dead = Vec::new();
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in pattern.captures_iter(&text) {
+            let target = &link[1];
+            if !target.contains("://") && !page.parent().unwrap_or(Path::new(".")).join(target).exists() {
+                dead.push(format!("{}: {target}", page.strip_prefix(root()).unwrap().display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
 }
