@@ -2,6 +2,7 @@
 //! context. While a project is parsed, calls are noted; while it runs, they are answered.
 //!
 //! Names dbt has and this does not know are undefined, and calling them is an error that shows the call.
+//! Long because dbt's context is one flat list of names, and a reader looks for a name in one place.
 
 use std::collections::BTreeMap;
 use std::fmt;

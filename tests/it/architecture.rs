@@ -83,7 +83,7 @@ fn the_engine_knows_no_terminal() {
 /// Which module of the root package may use which.
 const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["report", "migrate", "models", "database", "upload", "validate", "sample"]),
-    ("report", &["migrate", "models", "upload", "validate"]),
+    ("report", &["database", "migrate", "models", "upload", "validate"]),
     ("migrate", &["database", "upload"]),
     ("upload", &["database"]),
     ("validate", &["database"]),

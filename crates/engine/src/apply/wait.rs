@@ -12,6 +12,10 @@ use crate::kind::{Object, Outputs, Poll, Readiness, Tags, tag};
 use crate::plan::Action;
 use crate::value::Value;
 
+/// Fewest looks before waiting is given up: where time is scaled, the limit alone may pass while
+/// the machine is busy with something else.
+const LOOKS: u32 = 60;
+
 /// Seconds for which a read after a change may still show the old state. Source: the states right
 /// after an asynchronous call that the polling recipes of Terraform's provider allow for.
 pub(super) const STALE: f64 = 30.0;
@@ -51,11 +55,13 @@ impl One<'_> {
         let began = self.run.context.clock.now();
         let mark = self.run.lists.mark(self.kind);
         let mut steady = 0;
+        let mut looks = 0;
         let mut status = String::from("waiting");
         let mut interval = poll.first.min(typical * 0.8).max(0.0);
         loop {
             self.sleep(interval).await;
             let objects = self.look_since(mark, interval * 0.5).await?;
+            looks += 1;
             let waited = self.retry.since(began);
             self.complete_tags(goal, &objects).await?;
             match self.reached(goal, &objects, waited)? {
@@ -78,7 +84,7 @@ impl One<'_> {
                 }
             }
             // What was begun goes on without us: an interrupted run leaves the waiting to the next.
-            if waited >= poll.give_up || self.is_interrupted() {
+            if (waited >= poll.give_up && looks >= LOOKS) || self.is_interrupted() {
                 return Ok(Outcome::InProgress(status));
             }
             self.may_call()?;
