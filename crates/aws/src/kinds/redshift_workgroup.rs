@@ -281,10 +281,10 @@ impl Kind for Workgroup {
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
-        let workgroups = redshift_common::workgroups(&self.cloud).await?;
-        // The database and the admin's secret are the namespace's; without a workgroup nobody asks.
-        let namespaces =
-            if workgroups.is_empty() { Vec::new() } else { redshift_common::namespaces(&self.cloud).await? };
+        // The database and the admin's secret are the namespace's. Asked at once, so that the kind of
+        // namespaces, which asks at the same time, shares the call.
+        let (workgroups, namespaces) =
+            futures::try_join!(redshift_common::workgroups(&self.cloud), redshift_common::namespaces(&self.cloud))?;
         let mut objects: Vec<Object> = workgroups.into_iter().map(|live| object(live, &namespaces)).collect();
         redshift_common::read_tags(&self.cloud, &mut objects).await?;
         Ok(objects)

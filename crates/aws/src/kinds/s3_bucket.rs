@@ -84,12 +84,14 @@ pub struct Bucket {
     cloud: Cloud,
     /// Names that the stack has told, by which buckets are worth reading.
     named: Mutex<BTreeSet<String>>,
+    /// Fields that the stack's buckets declare, once a spec was heard: the others need no reading.
+    declared: Mutex<Option<BTreeSet<String>>>,
 }
 
 impl Bucket {
     /// The kind over a cloud.
     pub fn new(cloud: Cloud) -> Self {
-        Self { cloud, named: Mutex::default() }
+        Self { cloud, named: Mutex::default(), declared: Mutex::default() }
     }
 
     fn remember(&self, name: &str) {
@@ -120,7 +122,9 @@ impl Bucket {
         if !self.is_near(&name) {
             return Ok(Some(self.shape(name, &Spec::default(), None)));
         }
-        match Box::pin(settings::read(&self.cloud, &name)).await {
+        let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let wants = |field: &str| declared.as_ref().is_none_or(|declared| declared.contains(field));
+        match Box::pin(settings::read(&self.cloud, &name, &wants)).await {
             Ok((spec, tags)) => Ok(Some(self.shape(name, &spec, Some(tags)))),
             // Deleted since it was listed.
             Err(fault) if fault.code == "NoSuchBucket" => Ok(None),
@@ -238,6 +242,8 @@ impl Kind for Bucket {
         if let Some(name) = spec.get("name").and_then(Value::as_str) {
             self.remember(name);
         }
+        let fields = spec.as_object().into_iter().flat_map(|fields| fields.keys().cloned());
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().extend(fields);
         Ok(spec)
     }
 

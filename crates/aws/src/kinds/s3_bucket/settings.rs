@@ -33,22 +33,30 @@ fn or_none<T>(result: Result<T, Fault>) -> Result<Option<T>, Fault> {
     }
 }
 
-/// Everything of a bucket that a spec can say, and its tags.
-pub(super) async fn read(cloud: &Cloud, bucket: &str) -> Result<(Spec, Tags), Fault> {
-    let (tags, is_blocked, (encryption, kms_key), versioning, rules) = futures::try_join!(
+/// What a bucket's specs want to know of it, its public access and its tags.
+pub(super) async fn read(
+    cloud: &Cloud,
+    bucket: &str,
+    wants: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<(Spec, Tags), Fault> {
+    let wants_encryption = wants("encryption") || wants("kms_key");
+    let wants_versioning = wants("versioning");
+    let wants_rules = wants("expire_days") || wants("abort_uploads_days");
+    let (tags, is_blocked, encryption, versioning, rules) = futures::try_join!(
         tags(cloud, bucket),
         is_blocked(cloud, bucket),
-        encryption(cloud, bucket),
-        versioning(cloud, bucket),
-        rules(cloud, bucket),
+        async { if wants_encryption { encryption(cloud, bucket).await.map(Some) } else { Ok(None) } },
+        async { if wants_versioning { versioning(cloud, bucket).await.map(Some) } else { Ok(None) } },
+        async { if wants_rules { rules(cloud, bucket).await } else { Ok(Vec::new()) } },
     )?;
+    let (encryption, kms_key) = encryption.map_or((None, None), |(encryption, key)| (Some(encryption), key));
     let ours = rules.iter().find(|rule| is_ours(rule));
     let spec = Spec {
         name: None,
         block_public_access: Some(is_blocked),
-        encryption: Some(encryption),
+        encryption,
         kms_key,
-        versioning: Some(versioning),
+        versioning,
         expire_days: ours.and_then(|rule| rule.expiration()?.days),
         abort_uploads_days: ours.and_then(|rule| rule.abort_incomplete_multipart_upload()?.days_after_initiation),
     };
