@@ -5,7 +5,7 @@
 //! the API references of the services, and the error handling of Terraform's AWS provider.
 
 use std::error::Error;
-use std::sync::OnceLock;
+use std::sync::{PoisonError, RwLock};
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -13,12 +13,18 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::secret::Secrets;
 
-static SECRETS: OnceLock<Secrets> = OnceLock::new();
+static SECRETS: RwLock<Vec<Secrets>> = RwLock::new(Vec::new());
 
-/// Hides these secrets in the message of every fault from now on: servers may quote what they
-/// were sent. The first call of a process counts.
+/// Hides these secrets, beside those hidden already, in the message of every fault from now on:
+/// servers may quote what they were sent.
 pub fn hide(secrets: Secrets) {
-    SECRETS.get_or_init(|| secrets);
+    SECRETS.write().unwrap_or_else(PoisonError::into_inner).push(secrets);
+}
+
+/// A server's words without any secret of the process.
+fn redacted(message: String) -> String {
+    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    secrets.iter().fold(message, |message, secrets| secrets.redact(&message))
 }
 
 /// Turns the SDK's error of `operation` (`service:Operation`) into a fault.
@@ -41,7 +47,7 @@ where
             ),
             None => ("NoAnswer".to_owned(), chain(&error)),
         };
-        let message = SECRETS.get().map_or_else(|| message.clone(), |secrets| secrets.redact(&message));
+        let message = redacted(message);
         let class = classify(operation, &code, &message, status);
         Fault { class, operation: operation.to_owned(), code, message, request_id }
     }
@@ -276,6 +282,16 @@ fn s3(code: &str) -> Option<FaultClass> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_that_come_after_others_are_hidden_too() {
+        use towpath_engine::secret::Secret;
+        hide(Secrets::default());
+        let mut secrets = Secrets::default();
+        secrets.insert("PASSWORD", Secret::new("canary-7f3a"));
+        hide(secrets);
+        assert_eq!(redacted("login with canary-7f3a failed".to_owned()), "login with ‹hidden› failed");
+    }
 
     #[test]
     fn codes_fall_into_the_classes_that_decide_what_happens_next() {
