@@ -126,6 +126,10 @@ fn common(service: &str, code: &str) -> Option<FaultClass> {
         | "ServiceFailure"
         | "RequestTimeout"
         | "RequestTimeoutException" => Some(FaultClass::Unavailable),
+        // Throttling by the SDKs' lists, but a quota where these two use it.
+        "LimitExceeded" | "LimitExceededException" if matches!(service, "iam" | "secretsmanager") => {
+            Some(FaultClass::Quota)
+        }
         "Throttling"
         | "ThrottlingException"
         | "ThrottledException"
@@ -135,11 +139,12 @@ fn common(service: &str, code: &str) -> Option<FaultClass> {
         | "KMSThrottlingFault"
         | "BandwidthLimitExceeded"
         | "EC2ThrottledException"
-        | "PriorRequestNotComplete" => Some(FaultClass::Throttled),
-        // Throttling by the SDKs' lists, but a quota where these two use it.
-        "LimitExceeded" | "LimitExceededException" if matches!(service, "iam" | "secretsmanager") => {
-            Some(FaultClass::Quota)
-        }
+        | "LimitExceededException"
+        | "PriorRequestNotComplete"
+        | "ProvisionedThroughputExceededException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TransactionInProgressException" => Some(FaultClass::Throttled),
         "AccessDenied"
         | "AccessDeniedException"
         | "UnauthorizedOperation"
@@ -314,6 +319,7 @@ mod tests {
             ("secretsmanager:CreateSecret", "InvalidRequestException", "scheduled for deletion", FaultClass::Busy),
             ("s3:HeadBucket", "NotFound", "", FaultClass::NotFound),
             ("dms:DescribeEndpoints", "ThrottlingException", "Rate exceeded", FaultClass::Throttled),
+            ("ec2:DescribeVpcs", "RequestThrottled", "", FaultClass::Throttled),
         ];
         for (operation, code, message, class) in rows {
             assert_eq!(classify(operation, code, message, Some(400)), class, "{operation} {code}");
