@@ -261,8 +261,9 @@ fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Res
     if held.guard.is_lost() {
         return Err(CliError::new(
             Exit::Resumable,
-            "another run has taken the stack over; this one stopped before its next call",
-        ));
+            "this run lost the stack's lease and stopped before its next call: another run took it over, or it ran out",
+        )
+        .hint(format!("once nobody else is changing the stack: {again}")));
     }
     if session.interrupt.load(std::sync::atomic::Ordering::SeqCst) {
         return Err(CliError::new(

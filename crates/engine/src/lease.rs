@@ -101,7 +101,8 @@ pub struct Guard {
 impl Guard {
     /// A guard of a world that nobody else can write to: tests and dry runs.
     pub fn unshared() -> Self {
-        let since = DateTime::UNIX_EPOCH;
+        // Never runs out.
+        let since = DateTime::<Utc>::MAX_UTC;
         let nobody = String::new();
         let lease = Lease {
             run: nobody.clone(),
@@ -123,6 +124,15 @@ impl Guard {
     /// Whether somebody else has taken the stack over.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::SeqCst)
+    }
+
+    /// Whether a call may be made now. A lease that ran out unrenewed, because the machine slept
+    /// say, may be somebody else's by now, whether or not that was noticed: it counts as lost.
+    pub fn may_write(&self, now: DateTime<Utc>) -> bool {
+        if self.lease().is_expired(now) {
+            self.lose();
+        }
+        !self.is_lost()
     }
 
     fn lease(&self) -> Lease {
@@ -258,10 +268,11 @@ impl LeaseStore for FileLease {
             }
             match lease {
                 Some(lease) => {
+                    // Held before it can be seen, or whoever sees it would think it abandoned.
+                    self.hold()?;
                     let next = self.path.with_extension("next");
                     std::fs::write(&next, serde_json::to_string(lease)?)?;
                     std::fs::rename(next, &self.path)?;
-                    self.hold()?;
                 }
                 None => std::fs::remove_file(&self.path)?,
             }
@@ -272,7 +283,9 @@ impl LeaseStore for FileLease {
 
     fn is_abandoned(&self) -> bool {
         let mine = self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some();
-        !mine && std::fs::File::create(self.path.with_extension("held")).is_ok_and(|file| file.try_lock().is_ok())
+        // Not while somebody takes the lease: the attempt itself holds the lock for a moment.
+        let is_free = || Ok(std::fs::File::create(self.path.with_extension("held"))?.try_lock().is_ok());
+        !mine && self.locked(is_free).unwrap_or(false)
     }
 }
 
@@ -331,6 +344,36 @@ mod tests {
         assert!(acquire(&other, wanted("other"), false, &At(2)).await.is_err());
         assert!(acquire(&other, wanted("other"), false, &At(2 + VALID)).await.is_ok(), "expired");
         assert!(acquire(&live, wanted("live"), true, &At(70)).await.is_ok(), "asked for");
+    }
+
+    #[test]
+    fn of_two_who_come_at_the_same_time_one_is_refused() {
+        for round in 0..500 {
+            let folder = tempfile::tempdir().unwrap();
+            let barrier = std::sync::Barrier::new(2);
+            let come = |run: &'static str| {
+                let store = FileLease::new(folder.path().join("lease"));
+                barrier.wait();
+                let is_held = futures::executor::block_on(acquire(&store, wanted(run), false, &At(0))).is_ok();
+                (is_held, store)
+            };
+            let (one, two) = std::thread::scope(|scope| {
+                let (one, two) = (scope.spawn(|| come("one")), scope.spawn(|| come("two")));
+                (one.join().unwrap(), two.join().unwrap())
+            });
+            assert!(one.0 != two.0, "round {round}: {} and {}", one.0, two.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_ran_out_unrenewed_is_not_written_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileLease::new(folder.path().join("lease"));
+        let guard = acquire(&store, wanted("one"), false, &At(0)).await.unwrap();
+        assert!(guard.may_write(At(VALID).now()));
+        assert!(!guard.may_write(At(VALID + 1).now()));
+        assert!(guard.is_lost());
+        assert!(Guard::unshared().may_write(At(VALID * 1_000_000).now()));
     }
 
     #[tokio::test]

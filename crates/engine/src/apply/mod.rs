@@ -127,7 +127,7 @@ pub async fn run(plan: &Plan, verb: &str, context: &Context<'_>) -> Result<Summa
         expected: plan.seconds.typical,
     });
     let summary = run.walk().await;
-    run.record(Record::Ended { complete: summary.is_complete() })?;
+    run.record(Record::Ended { complete: summary.is_complete() && !plan.partial })?;
     run.tell(EventKind::RunFinished {
         succeeded: summary.succeeded,
         failed: summary.failed.len(),

@@ -8,7 +8,7 @@ use super::wait::{Goal, STALE, find, with_identity};
 use super::{Outcome, Run, unwritable};
 use crate::fault::{Fault, FaultClass};
 use crate::journal::Record;
-use crate::kind::{AnyKind, DeleteOptions, Object, Outputs, Readiness, tag};
+use crate::kind::{AnyKind, DeleteOptions, Object, Outputs, Readiness, Tags, tag};
 use crate::plan::{Action, Step};
 use crate::value::{Value, is_unknown, references};
 
@@ -110,7 +110,8 @@ impl One<'_> {
 
     /// Refuses the next call once the stack is somebody else's.
     pub(super) fn may_call(&self) -> Result<(), Halt> {
-        if self.run.context.lease.is_lost() { Err(Halt::LeaseLost) } else { Ok(()) }
+        let context = self.run.context;
+        if context.lease.may_write(context.clock.now()) { Ok(()) } else { Err(Halt::LeaseLost) }
     }
 
     pub(super) fn is_interrupted(&self) -> bool {
@@ -346,8 +347,22 @@ impl One<'_> {
 
     async fn tag(&self) -> Result<Outcome, Halt> {
         let object = self.required().await?;
-        self.retry.call(self.kind.kind(), || self.kind.tag(&object, &self.step.tags)).await?;
+        self.write_tags(&object, &self.step.tags).await?;
         Ok(Outcome::Done { outputs: with_identity(&object), recovered: false })
+    }
+
+    /// Puts the tags on, as often as it takes while the stack is ours.
+    pub(super) async fn write_tags(&self, object: &Object, tags: &Tags) -> Result<(), Halt> {
+        let began = self.run.context.clock.now();
+        let mut attempt = 0;
+        loop {
+            self.retry.settle(self.kind.kind()).await;
+            self.may_call()?;
+            match self.kind.tag(object, tags).await {
+                Ok(()) => return Ok(()),
+                Err(fault) => self.again(&fault, &mut attempt, began).await?,
+            }
+        }
     }
 
     /// Stops or starts running work. Before a stop it is journalled that it must run again.

@@ -242,6 +242,48 @@ fn a_run_that_lost_its_lease_makes_no_further_call() {
 }
 
 #[test]
+fn tags_are_not_written_again_after_the_lease_was_lost() {
+    block_on(async {
+        let scene = Scene::new();
+        let mut stack = stack("data/bucket staging");
+        scene.apply(&stack, &Options::default()).await;
+        stack.tags.insert("team".to_owned(), "data".to_owned());
+        let plan = scene.plan(&stack, &Options::default()).await.unwrap();
+        let before = scene.cloud.calls().len();
+        scene.cloud.trouble(before + 1, Trouble::Throttle);
+        let tags = || scene.cloud.calls()[before..].iter().filter(|call| call.starts_with("tag")).count();
+        let lose = async {
+            while tags() == 0 {
+                scene.clock.sleep(std::time::Duration::from_millis(1)).await;
+            }
+            scene.lease.lose();
+        };
+        futures::join!(scene.carry_out(&plan), lose).0.unwrap().unwrap();
+        assert_eq!(tags(), 1, "{:?}", &scene.cloud.calls()[before..]);
+    });
+}
+
+#[test]
+fn a_run_about_some_resources_settles_nothing_of_the_others() {
+    block_on(async {
+        let both = stack("data/bucket staging\npipe/endpoint source host=db1 engine=postgres");
+        let dry = Scene::new();
+        dry.apply(&both, &Options::default()).await;
+        let create = dry.cloud.calls().iter().position(|call| call.starts_with("create pipe/endpoint")).unwrap();
+        let scene = Scene::new();
+        // The endpoint is made without its tags, and the program dies before it can see that.
+        scene.cloud.trouble(create, Trouble::LostTags);
+        scene.cloud.trouble(create + 1, Trouble::CrashBefore);
+        assert!(scene.attempt(&both, &Options::default()).await.is_none());
+        scene.restart();
+        let only = Options { targets: vec!["staging".to_owned()], ..Options::default() };
+        scene.apply(&both, &only).await;
+        scene.apply(&both, &Options::default()).await;
+        assert_eq!(complaints(&scene.cloud, &both, &[]), Vec::<String>::new());
+    });
+}
+
+#[test]
 fn work_that_a_dead_run_stopped_is_started_by_the_next() {
     let changed = BRANCHES.replace("host=a", "host=b");
     block_on(async {

@@ -98,7 +98,7 @@ impl One<'_> {
 
     /// Tags that a service lost on the way are put on as soon as the new object is seen: without
     /// them it would be nobody's.
-    async fn complete_tags(&self, goal: &Goal<'_>, objects: &[Object]) -> Result<(), Fault> {
+    async fn complete_tags(&self, goal: &Goal<'_>, objects: &[Object]) -> Result<(), Halt> {
         let Goal::Ready { identity, .. } = goal else { return Ok(()) };
         if self.step.action != Action::Create || !self.kind.facts().taggable {
             return Ok(());
@@ -110,7 +110,7 @@ impl One<'_> {
             return Ok(());
         }
         let tags = self.tags();
-        self.retry.call(self.kind.kind(), || self.kind.tag(object, &tags)).await
+        self.write_tags(object, &tags).await
     }
 
     /// The step's tags, and for objects that are ours the run that made them.

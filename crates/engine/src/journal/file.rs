@@ -52,13 +52,19 @@ impl Journal for FileJournal {
             Some(file) => file,
             None => self.open().map_err(|error| self.error("written", error))?,
         };
-        let file = slot.insert(file);
-        file.write_all(&line).and_then(|()| file.sync_data()).map_err(|error| self.error("written", error))
+        // A file that refused an entry is left closed: opening it again closes the torn line.
+        let mut file = file;
+        file.write_all(&line).and_then(|()| file.sync_data()).map_err(|error| self.error("written", error))?;
+        *slot = Some(file);
+        Ok(())
     }
 
     fn entries(&self) -> Result<Vec<Entry>, JournalError> {
-        match std::fs::read_to_string(&self.path) {
-            Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()),
+        // Bytes, not text: a line may be torn in the middle of a character.
+        match std::fs::read(&self.path) {
+            Ok(bytes) => {
+                Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(self.error("read", error)),
         }
@@ -81,7 +87,10 @@ mod tests {
         FileJournal::new(&path).record(&entry("one")).unwrap();
         let mut text = std::fs::read_to_string(&path).unwrap();
         text.push_str("{\"at\":\"19");
-        std::fs::write(&path, text).unwrap();
+        let mut bytes = text.into_bytes();
+        // The first of the three bytes of a character.
+        bytes.push(0xe2);
+        std::fs::write(&path, bytes).unwrap();
         let journal = FileJournal::new(&path);
         journal.record(&entry("two")).unwrap();
         let runs: Vec<_> = journal.entries().unwrap().into_iter().map(|entry| entry.run).collect();

@@ -88,7 +88,7 @@ pub enum Record {
     },
     /// The run is over.
     Ended {
-        /// Whether every step succeeded.
+        /// Whether every step succeeded and the plan was about the whole stack.
         complete: bool,
     },
 }

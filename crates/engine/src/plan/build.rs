@@ -192,6 +192,7 @@ fn empty(input: &BuildInput<'_>) -> Plan {
         place: input.place.clone(),
         version: input.version.to_owned(),
         stack_hash: crate::stack::stack_hash(input.stack),
+        partial: !input.options.targets.is_empty() || !input.options.excludes.is_empty(),
         steps: Vec::new(),
         unchanged: Vec::new(),
         kept: Vec::new(),

@@ -169,6 +169,10 @@ pub struct Plan {
     pub version: String,
     /// Hash of the loaded stack.
     pub stack_hash: String,
+    /// Whether the plan leaves resources out by the user's choice: what earlier runs have left open
+    /// there is still open after it.
+    #[serde(default)]
+    pub partial: bool,
     /// The steps, in an order in which they could be done one by one.
     pub steps: Vec<Step>,
     /// Resources for which nothing is to be done.
