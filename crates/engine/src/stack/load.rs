@@ -180,6 +180,7 @@ fn read(
         found.push(missing("resources", "the file", start(root)));
     }
     hidden.extend(read.literals);
+    super::credentials::refuse(root, found, hidden);
     for (name, span) in read.secrets.iter().filter(|_| target == Target::Aws) {
         if (input.variables)(name).is_none_or(|value| value.is_empty()) {
             found.push(unset(name, span.clone(), input.template));

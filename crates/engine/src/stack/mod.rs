@@ -2,6 +2,7 @@
 //! every mistake; nothing here talks to AWS or reads the environment (the caller hands both in).
 
 mod check;
+mod credentials;
 pub mod edit;
 mod graph;
 mod header;

@@ -323,11 +323,12 @@ fn count(node: &Node) -> usize {
 }
 
 fn syntax(source: &Arc<Source>, offsets: &[usize], error: &ScanError) -> Diagnostic {
-    if let Some(range) = indentation_tab(&source.text) {
-        let span = Span { source: Arc::clone(source), range };
-        return Diagnostic::error("tab-indentation", "A line is indented with a tab", span, "this is a tab")
-            .with_detail("YAML knows the structure by the width of the indentation, and a tab has none.")
+    let mut tabs = indentation_tabs(&source.text).map(|range| Span { source: Arc::clone(source), range });
+    if let Some(span) = tabs.next() {
+        let first = Diagnostic::error("tab-indentation", "A line is indented with a tab", span, "this is a tab")
+            .with_detail("YAML knows the structure by the width of the indentation, and a tab has none; so nothing else could be checked.")
             .with_help("Use two spaces.");
+        return tabs.fold(first, |diagnostic, span| diagnostic.with_label(span, "and this"));
     }
     let start = byte(offsets, &source.text, error.marker().index());
     let next = source.text[start..].chars().next().filter(|character| *character != '\n');
@@ -338,16 +339,15 @@ fn syntax(source: &Arc<Source>, offsets: &[usize], error: &ScanError) -> Diagnos
     Diagnostic::error("yaml-syntax", "The file is not valid YAML", span, told)
 }
 
-/// The first tab in the white space before a line's text.
-fn indentation_tab(text: &str) -> Option<Range<usize>> {
+/// The first tab in the white space before the text of each line that has one.
+fn indentation_tabs(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut start = 0;
-    for line in text.split_inclusive('\n') {
+    text.split_inclusive('\n').filter_map(move |line| {
         let content = line.trim_start_matches([' ', '\t']);
         let indentation = &line[..line.len() - content.len()];
-        if let Some(tab) = indentation.find('\t').filter(|_| !content.trim().is_empty() && !content.starts_with('#')) {
-            return Some(start + tab..start + tab + 1);
-        }
+        let tab = indentation.find('\t').filter(|_| !content.trim().is_empty() && !content.starts_with('#'));
+        let found = tab.map(|tab| start + tab..start + tab + 1);
         start += line.len();
-    }
-    None
+        found
+    })
 }

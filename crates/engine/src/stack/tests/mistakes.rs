@@ -131,6 +131,29 @@ fn a_literal_secret_is_in_no_text_that_could_be_shown() {
 }
 
 #[test]
+fn a_password_in_a_url_is_refused_wherever_it_stands() {
+    for text in [
+        GOOD.replace("a $${literal} of ${env.USER_NAME}", "postgres://ada:hunter2@host/club"),
+        GOOD.replace("a $${literal} of ${env.USER_NAME}", "postgres://ada:hunter2${env.USER_NAME}@host/club"),
+    ] {
+        let (stack, found) = load_with(&text, None);
+        assert!(stack.is_none());
+        assert_eq!(found.iter().map(|one| one.code).collect::<Vec<_>>(), ["literal-secret"]);
+        assert!(!format!("{found:?}").contains("hunter2"));
+    }
+}
+
+#[test]
+fn every_line_that_is_indented_with_a_tab_is_named() {
+    let text =
+        GOOD.replace("    class: ${var.class}", "\tclass: x").replace("    engine: postgres", "\tengine: postgres");
+    let (stack, found) = load_with(&text, None);
+    assert!(stack.is_none());
+    let one = found.iter().next().unwrap();
+    assert_eq!((one.code, one.labels.len()), ("tab-indentation", 2));
+}
+
+#[test]
 fn an_environment_that_is_not_there_is_told_with_the_nearest() {
     let (stack, found) = load_with(GOOD, Some("prd"));
     assert!(stack.is_none());
