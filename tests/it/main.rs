@@ -13,6 +13,7 @@ mod env;
 mod generated;
 mod help;
 mod kill;
+mod known_failures;
 mod readme;
 mod secrets;
 mod surroundings;
