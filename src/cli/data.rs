@@ -109,13 +109,16 @@ impl<'a> Standing<'a> {
 /// The source database of an endpoint of the stack. Starts the sandbox's PostgreSQL.
 pub(super) async fn source(session: &Session, endpoint: &str) -> Result<Postgres, CliError> {
     session.ensure_postgres().await?;
-    let resource = session.stack.resources.get(endpoint);
-    let connection = resource.and_then(|resource| resource.spec.get("connection")).cloned().unwrap_or_default();
-    let url = url(session, endpoint, &connection).await?;
+    let spec = session.stack.resources.get(endpoint).map(|resource| &resource.spec);
+    let connection = spec.and_then(|spec| spec.get("connection")).cloned().unwrap_or_default();
+    // The certificate that DMS checks lies with DMS, so encryption is all that can be asked from here.
+    let mode = spec.and_then(|spec| spec.get("ssl_mode")).and_then(Value::as_str).unwrap_or("none");
+    let url = url(session, endpoint, &connection, if mode == "none" { "prefer" } else { "require" }).await?;
     Postgres::new(&url, 4).map_err(|error| CliError::failed("the source database cannot be used", &error))
 }
 
-async fn url(session: &Session, endpoint: &str, connection: &Value) -> Result<Secret, CliError> {
+/// The URL of a connection; `sslmode` is for one that is given in parts.
+async fn url(session: &Session, endpoint: &str, connection: &Value, sslmode: &str) -> Result<Secret, CliError> {
     let secret = async |value: &Value| -> Result<Option<Secret>, CliError> {
         let Ok(source) = serde_json::from_value::<SecretSource>(value.clone()) else { return Ok(None) };
         let found = session.cloud.secret(&source).await;
@@ -136,7 +139,7 @@ async fn url(session: &Session, endpoint: &str, connection: &Value) -> Result<Se
         ));
     };
     let port = connection.get("port").and_then(Value::as_u64).unwrap_or(5432);
-    let mut url = url::Url::parse(&format!("postgres://{host}:{port}/{database}"))
+    let mut url = url::Url::parse(&format!("postgres://{host}:{port}/{database}?sslmode={sslmode}"))
         .map_err(|error| CliError::failed(format!("the connection of `{endpoint}` is not valid"), &error))?;
     let set = url.set_username(username).and_then(|()| url.set_password(Some(password.expose())));
     set.map_err(|()| CliError::new(Exit::Usage, format!("the host of `{endpoint}` is not valid")))?;

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use towpath_engine::secret::redact;
+
 use crate::report::output::Output;
 
 /// The documented exit codes.
@@ -66,7 +68,7 @@ impl CliError {
         let mut failure = Self::new(Exit::Failed, message);
         let mut next = Some(error);
         while let Some(error) = next {
-            let text = error.to_string();
+            let text = redact(&error.to_string());
             if failure.causes.last() != Some(&text) {
                 failure.causes.push(text);
             }
@@ -82,10 +84,10 @@ impl CliError {
         self
     }
 
-    /// The same with one more cause.
+    /// The same with one more cause, which may quote others: no secret stays in it.
     #[must_use]
     pub fn because(mut self, cause: impl Display) -> Self {
-        self.causes.push(cause.to_string());
+        self.causes.push(redact(&cause.to_string()));
         self
     }
 

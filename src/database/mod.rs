@@ -9,6 +9,7 @@ pub mod postgres;
 pub mod redshift;
 #[cfg(test)]
 pub(crate) mod server;
+mod tls;
 
 use async_trait::async_trait;
 

@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::Host;
 use tokio_postgres::error::{DbError, ErrorPosition};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
-use towpath_engine::secret::Secret;
+use tokio_postgres_rustls::MakeRustlsConnect;
+use towpath_engine::secret::{Secret, redact};
 
+use super::tls::{Encryption, Mode};
 use super::{Database, DatabaseError, Dialect, Rows};
 
 /// What every session is set to: values as text must not depend on the server's configuration.
@@ -26,6 +28,7 @@ const SESSION: &str = "set timezone = 'UTC'; set datestyle = 'ISO, MDY'; set int
 /// A PostgreSQL database. Connections are opened when first needed and kept for later calls.
 pub struct Postgres {
     config: Config,
+    tls: Option<MakeRustlsConnect>,
     name: String,
     idle: Mutex<Vec<Client>>,
     permits: Semaphore,
@@ -43,9 +46,12 @@ pub struct Session<'pool> {
 impl Postgres {
     /// A database by URL (`postgresql://user:password@host:5432/database?sslmode=…`) or by
     /// keywords (`host=… dbname=…`), with at most `connections` open at once. Nothing is opened
-    /// yet. Refused: what is not a connection string. The error never quotes the text.
+    /// yet. Refused: what is not a connection string, and an `sslrootcert` that cannot be read. The
+    /// error never quotes the text.
     pub fn new(url: &Secret, connections: usize) -> Result<Self, DatabaseError> {
-        let mut config: Config = url.expose().parse().map_err(|_| {
+        let (text, encryption) = Encryption::take(url.expose()).map_err(refused)?;
+        let text = Secret::new(text);
+        let mut config: Config = text.expose().parse().map_err(|_| {
             refused("the connection string is not valid; it should read postgresql://USER:PASSWORD@HOST:5432/DATABASE")
         })?;
         if config.get_hosts().is_empty() {
@@ -57,14 +63,23 @@ impl Postgres {
         if config.get_application_name().is_none() {
             config.application_name("towpath");
         }
+        // As the server may quote it; in the URL it may stand encoded.
+        drop(config.get_password().map(|password| Secret::new(String::from_utf8_lossy(password))));
         let name = name(&config);
-        if config.get_ssl_mode() == SslMode::Require && !config.get_hosts().iter().all(is_local) {
-            return Err(refused(format!(
-                "{name}: sslmode=require is not supported yet, and the connection is not made without encryption; \
-                 use a tunnel that ends on this machine, or sslmode=disable on a network you trust"
-            )));
-        }
-        Ok(Self { config, name, idle: Mutex::default(), permits: Semaphore::new(connections.max(1)) })
+        let encryption = encryption.unwrap_or_else(|| Encryption::of(config.get_ssl_mode()));
+        config.ssl_mode(encryption.asked());
+        // Loopback needs no encryption; a handshake with every connection would only cost time.
+        let is_plain = match encryption.mode {
+            Mode::Disable => true,
+            Mode::Prefer => config.get_hosts().iter().all(is_local),
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => false,
+        };
+        let tls = if is_plain {
+            None
+        } else {
+            Some(encryption.connector().map_err(|why| refused(format!("{name}: {why}")))?)
+        };
+        Ok(Self { config, tls, name, idle: Mutex::default(), permits: Semaphore::new(connections.max(1)) })
     }
 
     /// Takes a connection, waiting while all are in use.
@@ -93,9 +108,16 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<Client, DatabaseError> {
-        let (client, connection) = self.config.connect(NoTls).await.map_err(|error| self.error(&error))?;
-        // Ends by itself when the client is dropped; what it reports reaches the client's calls.
-        tokio::spawn(connection);
+        // A connection ends by itself when the client is dropped; what it reports reaches the client's calls.
+        let client = if let Some(tls) = &self.tls {
+            let (client, connection) = self.config.connect(tls.clone()).await.map_err(|error| self.error(&error))?;
+            tokio::spawn(connection);
+            client
+        } else {
+            let (client, connection) = self.config.connect(NoTls).await.map_err(|error| self.error(&error))?;
+            tokio::spawn(connection);
+            client
+        };
         client.batch_execute(SESSION).await.map_err(|error| self.error(&error))?;
         Ok(client)
     }
@@ -105,7 +127,7 @@ impl Postgres {
     pub(crate) fn error(&self, error: &tokio_postgres::Error) -> DatabaseError {
         match error.as_db_error() {
             Some(refusal) if !is_connection_loss(refusal) => refusal_of(refusal),
-            Some(refusal) => self.unreachable(refusal.message().to_owned()),
+            Some(refusal) => self.unreachable(refusal.message()),
             None => {
                 let mut message = error.to_string();
                 let mut source = error.source();
@@ -113,13 +135,16 @@ impl Postgres {
                     message = format!("{message}: {inner}");
                     source = inner.source();
                 }
-                self.unreachable(message)
+                if message.contains("UnknownIssuer") {
+                    message.push_str("; name the authority to trust: sslrootcert=FILE");
+                }
+                self.unreachable(&message)
             }
         }
     }
 
-    fn unreachable(&self, message: String) -> DatabaseError {
-        DatabaseError::Unreachable { server: self.name.clone(), message }
+    fn unreachable(&self, message: &str) -> DatabaseError {
+        DatabaseError::Unreachable { server: self.name.clone(), message: redact(message) }
     }
 }
 
@@ -165,9 +190,12 @@ impl Drop for Session<'_> {
         // A statement that nobody waits for any more would go on in the server and hold its
         // locks; an idle connection takes no harm from being cancelled.
         if let (Some(client), Ok(runtime)) = (self.client.take(), tokio::runtime::Handle::try_current()) {
-            let cancel = client.cancel_token();
+            let (cancel, tls) = (client.cancel_token(), self.pool.tls.clone());
             runtime.spawn(async move {
-                drop(cancel.cancel_query(NoTls).await);
+                drop(match tls {
+                    Some(tls) => cancel.cancel_query(tls).await,
+                    None => cancel.cancel_query(NoTls).await,
+                });
                 drop(client);
             });
         }
@@ -224,7 +252,7 @@ fn refusal_of(refusal: &DbError) -> DatabaseError {
         Some(ErrorPosition::Original(position)) => Some(*position),
         _ => None,
     };
-    DatabaseError::Refused { code: Some(refusal.code().code().to_owned()), message, position }
+    DatabaseError::Refused { code: Some(refusal.code().code().to_owned()), message: redact(&message), position }
 }
 
 /// The server ended the connection, is starting up or shutting down (SQLSTATE classes 08 and
@@ -345,7 +373,7 @@ mod tests {
     #[tokio::test]
     async fn errors_never_show_the_password() {
         let server = server::shared();
-        let url = server.database().replace(server::PASSWORD, "hunter2canary");
+        let url = server.database().replace(server.password().expose(), "hunter2canary");
         let error = database(&url).query("select 1").await.unwrap_err();
         assert!(matches!(&error, DatabaseError::Refused { code: Some(code), .. } if code == "28P01"), "{error:?}");
         assert!(!format!("{error:?} {error}").contains("hunter2canary"));
@@ -356,13 +384,5 @@ mod tests {
             let error = Postgres::new(&Secret::new(wrong), 1).err().unwrap();
             assert!(!format!("{error:?} {error}").contains("hunter2canary"));
         }
-    }
-
-    #[test]
-    fn encryption_that_was_asked_for_is_never_left_out_silently() {
-        let require = |host| Postgres::new(&Secret::new(format!("postgresql://u@{host}/x?sslmode=require")), 1);
-        let error = require("db.example.com").err().unwrap();
-        assert!(error.to_string().contains("db.example.com:5432/x: sslmode=require"), "{error}");
-        assert!(require("127.0.0.1").is_ok());
     }
 }

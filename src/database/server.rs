@@ -1,22 +1,22 @@
-//! A PostgreSQL server for tests: started from the installed binaries in a temporary folder,
+//! A PostgreSQL server for tests: the sandbox's, so that it is found or fetched in the same way,
 //! shared by the tests that run at the same time, stopped when the last of them ends.
 
-use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-/// The password of the server's only user, `postgres`.
-pub(crate) const PASSWORD: &str = "hidden-from-messages";
+use tokio::runtime::Runtime;
+use tokio_postgres::NoTls;
+use towpath_engine::secret::Secret;
+use towpath_sandbox::{Options, Sandbox};
+use url::Url;
 
 /// A running server.
 pub(crate) struct Server {
-    bin: PathBuf,
-    dir: tempfile::TempDir,
-    port: u16,
+    source: Url,
     databases: AtomicU32,
+    runtime: Option<Runtime>,
+    sandbox: Option<Sandbox>,
+    _directory: tempfile::TempDir,
 }
 
 /// The server of this test run; started by whoever asks first.
@@ -24,89 +24,73 @@ pub(crate) fn shared() -> Arc<Server> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap();
     shared.upgrade().unwrap_or_else(|| {
-        let server = Arc::new(Server::start());
+        let server = Arc::new(outside(Server::start));
         *shared = Arc::downgrade(&server);
         server
     })
 }
 
+/// Runs what needs a runtime of its own, which the runtime of a test does not allow on its thread.
+fn outside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+}
+
 impl Server {
+    /// Starts one that nobody else uses, to change how it is configured.
+    pub(crate) fn alone() -> Self {
+        outside(Self::start)
+    }
+
     fn start() -> Self {
-        let bin = Command::new("pg_config").arg("--bindir").output().expect("PostgreSQL is installed");
-        let bin = PathBuf::from(String::from_utf8(bin.stdout).unwrap().trim());
-        let dir = tempfile::Builder::new().prefix("towpath-test-").tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { bin, dir, port, databases: AtomicU32::new(0) };
-        let password = server.path("password");
-        std::fs::write(&password, PASSWORD).unwrap();
-        if let Some((user, group)) = unprivileged() {
-            chown(server.dir.path(), Some(user), Some(group)).unwrap();
-            chown(&password, Some(user), Some(group)).unwrap();
+        let directory = tempfile::Builder::new().prefix("towpath-test-").tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let (sandbox, source) = runtime.block_on(async {
+            let sandbox = Sandbox::start(Options::new(directory.path())).await.unwrap();
+            sandbox.ensure_postgres().await.unwrap();
+            let source = Url::parse(sandbox.source_url().unwrap().expose()).unwrap();
+            (sandbox, source)
+        });
+        Self {
+            source,
+            databases: AtomicU32::new(0),
+            runtime: Some(runtime),
+            sandbox: Some(sandbox),
+            _directory: directory,
         }
-        let data = server.path("data");
-        let password = format!("--pwfile={}", password.display());
-        server.run(
-            "initdb",
-            &["-U", "postgres", "-A", "scram-sha-256", &password, "--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "-D"],
-            &data,
-        );
-        let options = format!(
-            "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={} -c fsync=off -c wal_level=logical",
-            server.dir.path().display()
-        );
-        let log = server.path("log");
-        server.run("pg_ctl", &["-w", "-o", &options, "-l", log.to_str().unwrap(), "start", "-D"], &data);
-        server
     }
 
     /// The URL of a new, empty database.
     pub(crate) fn database(&self) -> String {
         let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let url = format!("postgresql://postgres:{PASSWORD}@127.0.0.1:{}", self.port);
-        let created = Command::new(self.bin.join("psql"))
-            .args([&format!("{url}/postgres"), "-qc", &format!("create database {name}")])
-            .output()
-            .unwrap();
-        assert!(created.status.success(), "{created:?}");
-        format!("{url}/{name}")
+        self.execute(&format!("create database {name}"));
+        let mut url = self.source.clone();
+        url.set_path(&name);
+        url.into()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+    /// Runs a statement as superuser.
+    pub(crate) fn execute(&self, sql: &str) {
+        let runtime = self.runtime.as_ref().unwrap();
+        outside(|| {
+            runtime.block_on(async {
+                let (client, connection) = tokio_postgres::connect(self.source.as_str(), NoTls).await.unwrap();
+                let connection = tokio::spawn(connection);
+                client.batch_execute(sql).await.unwrap();
+                drop(client);
+                connection.await.unwrap().unwrap();
+            });
+        });
     }
 
-    fn run(&self, program: &str, arguments: &[&str], data: &Path) {
-        let output = self.command(program, arguments, data);
-        assert!(output.status.success(), "{program}: {output:?}");
-    }
-
-    fn command(&self, program: &str, arguments: &[&str], data: &Path) -> Output {
-        let mut command = Command::new(self.bin.join(program));
-        // To a file, because the server would inherit a pipe and keep it open.
-        let output = std::fs::OpenOptions::new().create(true).append(true).open(self.path("output")).unwrap();
-        command.args(arguments).arg(data).current_dir(self.dir.path());
-        command.stdout(output.try_clone().unwrap()).stderr(output);
-        if let Some((user, group)) = unprivileged() {
-            command.uid(user).gid(group);
-        }
-        let mut output = command.spawn().unwrap().wait_with_output().unwrap();
-        output.stderr = std::fs::read(self.path("output")).unwrap();
-        output
+    /// The superuser's password.
+    pub(crate) fn password(&self) -> Secret {
+        Secret::new(self.source.password().unwrap())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.command("pg_ctl", &["-m", "immediate", "-w", "stop", "-D"], &self.path("data"));
+        let (runtime, sandbox) = (self.runtime.take().unwrap(), self.sandbox.take().unwrap());
+        outside(move || runtime.block_on(sandbox.shutdown()));
     }
-}
-
-/// The user and group to run the server as when this is root, which the server refuses.
-fn unprivileged() -> Option<(u32, u32)> {
-    let id = |arguments: &[&str]| {
-        let output = Command::new("id").args(arguments).output().ok()?;
-        String::from_utf8(output.stdout).ok()?.trim().parse::<u32>().ok()
-    };
-    let user = ["postgres", "nobody"].into_iter().find(|user| id(&["-u", user]).is_some())?;
-    (id(&["-u"]) == Some(0)).then(|| Some((id(&["-u", user])?, id(&["-g", user])?))).flatten()
 }

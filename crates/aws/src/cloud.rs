@@ -141,9 +141,8 @@ macro_rules! client {
 
 impl Cloud {
     /// An account reached by `connection`. Nothing is called yet, no file is read. `secrets` are
-    /// the run's secrets from the environment; their text is hidden in every fault.
+    /// the run's secrets from the environment.
     pub fn connect(connection: Connection, secrets: Secrets) -> Self {
-        crate::fault::hide(secrets.clone());
         Self(Arc::new(Inner {
             connection,
             secrets,

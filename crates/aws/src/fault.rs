@@ -5,27 +5,12 @@
 //! the API references of the services, and the error handling of Terraform's AWS provider.
 
 use std::error::Error;
-use std::sync::{PoisonError, RwLock};
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use towpath_engine::fault::{Fault, FaultClass};
-use towpath_engine::secret::Secrets;
-
-static SECRETS: RwLock<Vec<Secrets>> = RwLock::new(Vec::new());
-
-/// Hides these secrets, beside those hidden already, in the message of every fault from now on:
-/// servers may quote what they were sent.
-pub fn hide(secrets: Secrets) {
-    SECRETS.write().unwrap_or_else(PoisonError::into_inner).push(secrets);
-}
-
-/// A server's words without any secret of the process.
-fn redacted(message: String) -> String {
-    let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
-    secrets.iter().fold(message, |message, secrets| secrets.redact(&message))
-}
+use towpath_engine::secret::redact;
 
 /// Turns the SDK's error of `operation` (`service:Operation`) into a fault.
 pub fn fault<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> Fault
@@ -47,7 +32,8 @@ where
             ),
             None => ("NoAnswer".to_owned(), chain(&error)),
         };
-        let message = redacted(message);
+        // Servers may quote what they were sent.
+        let message = redact(&message);
         let class = classify(operation, &code, &message, status);
         Fault { class, operation: operation.to_owned(), code, message, request_id }
     }
@@ -106,6 +92,8 @@ pub fn classify(operation: &str, code: &str, message: &str, status: Option<u16>)
     };
     special.unwrap_or_else(|| match status {
         Some(500..=599) => FaultClass::Unavailable,
+        // A proxy on the way may throttle without a code of AWS.
+        Some(429) => FaultClass::Throttled,
         _ if code.starts_with("Invalid") || code.starts_with("Malformed") || code.starts_with("Validation") => {
             FaultClass::Invalid
         }
@@ -289,16 +277,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_that_come_after_others_are_hidden_too() {
-        use towpath_engine::secret::Secret;
-        hide(Secrets::default());
-        let mut secrets = Secrets::default();
-        secrets.insert("PASSWORD", Secret::new("canary-7f3a"));
-        hide(secrets);
-        assert_eq!(redacted("login with canary-7f3a failed".to_owned()), "login with ‹hidden› failed");
-    }
-
-    #[test]
     fn codes_fall_into_the_classes_that_decide_what_happens_next() {
         let rows = [
             ("ec2:DescribeSecurityGroups", "InvalidGroup.NotFound", "", FaultClass::NotFound),
@@ -325,5 +303,6 @@ mod tests {
             assert_eq!(classify(operation, code, message, Some(400)), class, "{operation} {code}");
         }
         assert_eq!(classify("dms:CreateEndpoint", "Strange", "", Some(503)), FaultClass::Unavailable);
+        assert_eq!(classify("s3:HeadBucket", "Http429", "", Some(429)), FaultClass::Throttled);
     }
 }
