@@ -1,12 +1,11 @@
-//! `towpath drift` and `towpath adopt`: what differs from the stack, and what is to become its own.
+//! `towpath drift`: what differs from the stack, field by field.
 
 use clap::Args;
 use towpath_engine::plan::{Verb, drift};
 use towpath_engine::stack::edit;
 
-use super::apply::{allowed, ask, carry_out, hold, show};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan};
+use super::{CliError, Exit, Global, Selection, plan};
 use crate::report::output::Output;
 use crate::report::plan::value;
 
@@ -16,19 +15,6 @@ pub(super) struct DriftArgs {
     /// Write the live value of this field into the stack file, as NAME.FIELD; may be repeated
     #[arg(long, value_name = "NAME.FIELD")]
     accept: Vec<String>,
-}
-
-/// Arguments of `towpath adopt`.
-#[derive(Debug, Args)]
-pub(super) struct AdoptArgs {
-    /// The resources whose objects exist already
-    #[arg(required_unless_present = "all")]
-    names: Vec<String>,
-    /// Every resource whose object exists and is not this stack's
-    #[arg(long, conflicts_with = "names")]
-    all: bool,
-    #[command(flatten)]
-    consent: Consent,
 }
 
 /// Lists live differences field by field, or accepts some of them. `apply --target` reverts one.
@@ -57,9 +43,9 @@ pub(super) async fn run(global: &Global, args: &DriftArgs, output: &Output) -> R
                 value(&change.before)
             ));
             if accepted {
-                text = edit::set(&text, &address.name, &change.path, &change.before).map_err(|error| {
-                    CliError::failed(format!("`{name}` cannot be written into the stack file"), &error)
-                })?;
+                text = edit::set(&text, global.env.as_deref(), &address.name, &change.path, &change.before).map_err(
+                    |error| CliError::failed(format!("`{name}` cannot be written into the stack file"), &error),
+                )?;
             } else {
                 left += 1;
             }
@@ -77,46 +63,4 @@ pub(super) async fn run(global: &Global, args: &DriftArgs, output: &Output) -> R
     }
     session.close().await;
     Ok(if left == 0 { Exit::Done } else { Exit::Differences })
-}
-
-/// Puts the stack's tags on objects that exist already; fields that differ are changed by the
-/// same plan, which is shown first.
-pub(super) async fn adopt(global: &Global, args: &AdoptArgs, output: &Output) -> Result<Exit, CliError> {
-    let session = Session::open(global, output).await?;
-    let held = hold(&session, "adopt").await?;
-    let result = take_over(&session, &held, args, output).await;
-    held.release().await;
-    session.close().await;
-    result
-}
-
-async fn take_over(
-    session: &Session,
-    held: &super::apply::Held,
-    args: &AdoptArgs,
-    output: &Output,
-) -> Result<Exit, CliError> {
-    let (first, observation) = plan::make(session, &Selection::default(), Verb::Apply, output).await?;
-    let names = if args.all {
-        first.foreign.iter().map(|foreign| foreign.address.name.clone()).collect()
-    } else {
-        args.names.clone()
-    };
-    let selection = Selection { targets: names.clone(), ..Selection::default() };
-    plan::known(session, &selection)?;
-    if names.is_empty() {
-        output.data("There is nothing to adopt.\n");
-        return Ok(Exit::Done);
-    }
-    let replay = plan::remembered(session)?;
-    let place = session.locate().await?;
-    let options = plan::options(session, &selection, Verb::Apply, names);
-    let plan = towpath_engine::plan::build(&plan::input(session, &place, &options, &replay, &observation));
-    show(&plan, output);
-    allowed(&plan)?;
-    if plan.is_empty() {
-        return Ok(Exit::Done);
-    }
-    ask(args.consent, "Adopt these?", output)?;
-    carry_out(session, held, &plan, "adopt", output).await
 }

@@ -3,6 +3,7 @@
 //! One file per command, named like it; `session` wires engine, AWS or sandbox and output
 //! together; `error` is the only place that knows exit codes and hints. Nothing imports `cli`.
 
+mod adopt;
 mod apply;
 mod check;
 mod data;
@@ -129,9 +130,11 @@ enum Command {
     /// List what differs from the stack, field by field; accept differences into the file
     #[command(after_help = "Examples:\n  towpath drift\n  towpath drift --accept instance.storage_gb")]
     Drift(drift::DriftArgs),
-    /// Take over objects that exist already
-    #[command(after_help = "Examples:\n  towpath adopt staging\n  towpath adopt --all")]
-    Adopt(drift::AdoptArgs),
+    /// Take over objects that exist already, writing those into the stack file that are not in it
+    #[command(
+        after_help = "Examples:\n  towpath adopt staging\n  towpath adopt --all\n  towpath adopt dms/replication_instance my-instance --as instance\n  towpath adopt --discover\n  towpath adopt --discover --kind s3/bucket"
+    )]
+    Adopt(adopt::AdoptArgs),
     /// Show what stands, the migration and the expiry
     #[command(after_help = "Example:\n  towpath status --json")]
     Status,
@@ -215,7 +218,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Apply(args) => apply::run(global, &args, output).await,
         Command::Destroy(args) => apply::destroy(global, &args, output).await,
         Command::Drift(args) => drift::run(global, &args, output).await,
-        Command::Adopt(args) => drift::adopt(global, &args, output).await,
+        Command::Adopt(args) => adopt::run(global, &args, output).await,
         Command::Status => status::run(global, output).await,
         Command::Upload(args) => upload::run(global, &args, output).await,
         Command::Migrate(args) => migrate::run(global, &args, output).await,

@@ -119,6 +119,7 @@ pub(super) fn options(session: &Session, selection: &Selection, verb: Verb, adop
         include_shared: selection.include_shared,
         expires_at: expires.map(|lasts| session.clock.now() + lasts),
         adopt,
+        identities: std::collections::BTreeMap::new(),
         final_snapshots: selection.final_snapshots.iter().cloned().collect(),
     }
 }

@@ -256,6 +256,23 @@ impl Session {
         })
     }
 
+    /// Reads the stack again from a text that is not in the file yet. On a mistake everything stays
+    /// as it was.
+    pub(super) fn reread(&mut self, global: &Global, text: &str, output: &Output) -> Result<(), CliError> {
+        let source = Arc::new(Source { path: self.project.source.path.clone(), text: text.to_owned() });
+        let before = std::mem::replace(&mut self.project.source, source);
+        match self.project.load(global, &kinds::registry(&Cloud::offline()), output) {
+            Ok(stack) => {
+                self.stack = stack;
+                Ok(())
+            }
+            Err(error) => {
+                self.project.source = before;
+                Err(error)
+            }
+        }
+    }
+
     /// Where the stack lives, after making sure that it is where the stack says.
     pub(super) async fn locate(&self) -> Result<Place, CliError> {
         let place = self.cloud.locate(&self.stack.name).await.map_err(|fault| {

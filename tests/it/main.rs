@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot unwrap has failed")]
 
+mod adopt;
 mod apply;
 mod architecture;
 mod aws;

@@ -3,7 +3,7 @@
 //! One place makes every client, so that endpoint, credentials and HTTP are the same for all.
 //! Retrying and waiting are the engine's: the SDK's own retries are off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -90,6 +90,8 @@ struct Inner {
     vpcs: OnceCell<Vec<Vpc>>,
     subnets: OnceCell<Vec<Subnet>>,
     everywhere: AtomicBool,
+    fully: AtomicBool,
+    heard: Mutex<BTreeSet<String>>,
     namespaces: Shared<Vec<aws_sdk_redshiftserverless::types::Namespace>>,
     dms: OnceCell<aws_sdk_databasemigration::Client>,
     ec2: OnceCell<aws_sdk_ec2::Client>,
@@ -153,6 +155,8 @@ impl Cloud {
             vpcs: OnceCell::new(),
             subnets: OnceCell::new(),
             everywhere: AtomicBool::new(false),
+            fully: AtomicBool::new(false),
+            heard: Mutex::default(),
             namespaces: Shared::default(),
             dms: OnceCell::new(),
             ec2: OnceCell::new(),
@@ -395,6 +399,28 @@ impl Cloud {
     /// Whether tags of objects with any name are read.
     pub fn looks_everywhere(&self) -> bool {
         self.0.everywhere.load(Ordering::SeqCst)
+    }
+
+    /// Remembers a name that the stack declares: tags of its object are worth reading.
+    pub(crate) fn hear(&self, name: &str) {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_lowercase());
+    }
+
+    /// Whether the stack declares an object of this name.
+    pub(crate) fn has_heard(&self, name: &str) -> bool {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).contains(&name.to_lowercase())
+    }
+
+    /// From now on kinds read every setting of every object, declared or not: for objects that are
+    /// to be declared.
+    pub fn read_fully(&self) {
+        self.look_everywhere();
+        self.0.fully.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether settings are read that no resource declares.
+    pub fn reads_fully(&self) -> bool {
+        self.0.fully.load(Ordering::SeqCst)
     }
 
     /// The list of namespaces that several kinds want at once.

@@ -53,14 +53,15 @@ pub fn compare(kind: &dyn AnyKind, desired: &Value, state: &Value, pending: &Val
             diff.converging.push(field.clone());
             continue;
         }
-        diff.changes.push(change(field, &fact, before, after));
+        diff.changes.push(change(kind, field, &fact, before, after));
     }
     diff
 }
 
-fn change(field: &str, fact: &FieldFacts, before: &Value, after: &Value) -> FieldChange {
-    let forces = (fact.change == Change::Replace)
+fn change(kind: &dyn AnyKind, field: &str, fact: &FieldFacts, before: &Value, after: &Value) -> FieldChange {
+    let always = (fact.change == Change::Replace)
         .then(|| fact.rule.clone().unwrap_or_else(|| "the service cannot change it in place".to_owned()));
+    let forces = always.or_else(|| kind.forces_replacement(field, before, after));
     FieldChange {
         path: field.to_owned(),
         before: before.clone(),

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::Fault;
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Tags,
 };
-use towpath_engine::value::Value;
+use towpath_engine::value::{Value, is_unknown};
 
 use super::dms_common::{self, SYNCHRONOUS, SYNCHRONOUS_POLL};
 use crate::cloud::Cloud;
@@ -245,6 +245,16 @@ impl Kind for DataProvider {
             mistake("ssl_mode", "`verify-ca` and `verify-full` need a `certificate`");
         }
         mistakes
+    }
+
+    /// The address is either one of the stack's or written out.
+    fn declare(&self, found: &Found<'_>, mut state: Value) -> Value {
+        let by_name = is_unknown(&state["from"]);
+        let leave: &[&str] = if by_name { &["host", "port", "database"] } else { &["from"] };
+        if let Some(map) = state.as_object_mut() {
+            map.retain(|field, _| !leave.contains(&field.as_str()));
+        }
+        found.without(state, &json!({ "ssl_mode": "none" }))
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::Fault;
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Poll, Readiness, Scope, Seconds, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Readiness, Scope, Seconds, Tags,
 };
 use towpath_engine::value::Value;
 
@@ -354,6 +354,10 @@ impl Kind for Endpoint {
             *mode = mode.to_lowercase().replace('_', "-");
         }
         value
+    }
+
+    fn declare(&self, found: &Found<'_>, state: Value) -> Value {
+        access::declare(found, state)
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

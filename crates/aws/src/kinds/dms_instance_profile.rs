@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::Fault;
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Tags,
 };
 use towpath_engine::value::Value;
 
@@ -125,6 +125,10 @@ impl Kind for InstanceProfile {
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {
         dms_common::check_name(spec.name.as_ref(), 63).into_iter().collect()
+    }
+
+    fn declare(&self, found: &Found<'_>, state: Value) -> Value {
+        found.without(state, &json!({ "network_type": "IPV4", "public": false, "security_groups": [] }))
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

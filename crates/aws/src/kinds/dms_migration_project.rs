@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Tags,
 };
 use towpath_engine::value::{Map, Value};
 
@@ -226,6 +226,10 @@ impl Kind for MigrationProject {
             }
         }
         mistakes
+    }
+
+    fn declare(&self, found: &Found<'_>, state: Value) -> Value {
+        found.without(state, &json!({}))
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

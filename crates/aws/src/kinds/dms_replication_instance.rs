@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::Fault;
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Poll, Price, Readiness, Scope, Seconds, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Price, Readiness, Scope, Seconds,
+    Tags,
 };
 use towpath_engine::value::Value;
 
@@ -325,6 +326,23 @@ impl Kind for ReplicationInstance {
             *window = json!(window.as_str().unwrap_or_default().to_lowercase());
         }
         value
+    }
+
+    /// What AWS chooses and moves on by itself is left to it.
+    fn declare(&self, found: &Found<'_>, state: Value) -> Value {
+        let upgrades = state["auto_minor_upgrades"] == json!(true);
+        let zones = state["multi_az"] == json!(true);
+        let mut spec = found.without(state, &json!({ "multi_az": false, "network_type": "IPV4" }));
+        if let Some(map) = spec.as_object_mut() {
+            // With automatic upgrades a version would be out of date one day.
+            for field in ["engine_version", "auto_minor_upgrades"] {
+                map.remove(field).filter(|_| !upgrades).and_then(|value| map.insert(field.to_owned(), value));
+            }
+            if zones {
+                map.remove("availability_zone");
+            }
+        }
+        spec
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Poll, Readiness, Scope, Seconds, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Readiness, Scope, Seconds, Tags,
 };
 use towpath_engine::value::{Map, Value};
 
@@ -249,6 +249,21 @@ impl Kind for ReplicationTask {
             value["settings"] = settings::normalise(document);
         }
         value
+    }
+
+    /// The mappings as DMS has them: the short form cannot say everything.
+    fn declare(&self, found: &Found<'_>, mut state: Value) -> Value {
+        if let Some(map) = state.as_object_mut() {
+            if let Some(rules) = map.remove("tables") {
+                map.insert("mappings".to_owned(), json!({ "rules": rules }));
+            }
+            if let Some(document) = map.remove("settings") {
+                map.insert("settings".to_owned(), settings::written(document));
+            }
+            // Where a run began is its history, not its declaration.
+            map.remove("cdc_start_position");
+        }
+        found.without(state, &json!({}))
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Seconds, Tags, physical_name,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Seconds, Tags,
+    physical_name,
 };
 use towpath_engine::value::Value;
 
@@ -382,6 +383,10 @@ impl Kind for Role {
             *document.1 = policy::canonical(document.1);
         }
         value
+    }
+
+    fn declare(&self, found: &Found<'_>, state: Value) -> Value {
+        preset::declare(found, state)
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

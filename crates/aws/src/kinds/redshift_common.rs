@@ -15,9 +15,15 @@ use crate::fault::fault;
 /// Longest name of a namespace or workgroup.
 pub(super) const NAME_LIMIT: usize = 64;
 
-/// The declared name, or `{stack}-{name}`.
-pub(super) fn name(place: &Place, name: &str, declared: Option<&String>) -> String {
-    declared.cloned().unwrap_or_else(|| physical_name(place, name, NAME_LIMIT))
+/// The declared name, or `{stack}-{name}`. A declared one is remembered: its object's tags are read.
+pub(super) fn name(cloud: &Cloud, place: &Place, name: &str, declared: Option<&String>) -> String {
+    match declared {
+        Some(name) => {
+            cloud.hear(name);
+            name.clone()
+        }
+        None => physical_name(place, name, NAME_LIMIT),
+    }
 }
 
 /// A mistake in a declared name, if there is one.
@@ -37,12 +43,13 @@ pub(super) fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Fault> {
 }
 
 /// Fills in the tags of `objects`. The service has no batch read of tags, so only objects whose
-/// names begin like the stack's are asked for theirs, unless the run looks everywhere.
+/// names begin like the stack's or stand in it are asked for theirs, unless the run looks everywhere.
 pub(super) async fn read_tags(cloud: &Cloud, objects: &mut [Object]) -> Result<(), Fault> {
     let prefix = format!("{}-", cloud.place().stack.to_lowercase().replace('_', "-"));
     let everywhere = cloud.looks_everywhere();
     for object in objects {
-        if let Some(arn) = text(object, "arn").filter(|_| everywhere || object.identity.starts_with(&prefix)) {
+        let is_near = everywhere || object.identity.starts_with(&prefix) || cloud.has_heard(&object.identity);
+        if let Some(arn) = text(object, "arn").filter(|_| is_near) {
             object.tags = list_tags(cloud, &arn).await?;
         }
     }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::Fault;
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Poll, Price, Readiness, Scope, Seconds, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Price, Readiness, Scope, Seconds,
+    Tags,
 };
 use towpath_engine::secret::SecretSource;
 use towpath_engine::value::Value;
@@ -246,7 +247,18 @@ impl Kind for Namespace {
     }
 
     fn name(&self, place: &Place, name: &str, spec: &Spec) -> String {
-        redshift_common::name(place, name, spec.name.as_ref())
+        redshift_common::name(&self.cloud, place, name, spec.name.as_ref())
+    }
+
+    /// A managed password stays managed; any other, which Redshift never tells, is left to a variable.
+    fn declare(&self, found: &Found<'_>, mut state: Value) -> Value {
+        let username = state["admin"]["username"].clone();
+        state["admin"] = match (state["admin"]["managed"] == json!(true), username == json!("admin")) {
+            (true, true) => json!("managed"),
+            (true, false) => json!({ "username": username }),
+            (false, _) => json!({ "username": username, "password": found.secret("password") }),
+        };
+        found.without(state, &json!({ "log_exports": [], "roles": [] }))
     }
 
     fn predict(&self, _place: &Place, identity: &str, spec: &Spec) -> Outputs {

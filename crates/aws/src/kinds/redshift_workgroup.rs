@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::Fault;
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Poll, Price, Readiness, Scope, Seconds, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Price, Readiness, Scope, Seconds,
+    Tags,
 };
 use towpath_engine::value::Value;
 
@@ -234,7 +235,7 @@ impl Kind for Workgroup {
     }
 
     fn name(&self, place: &Place, name: &str, spec: &Spec) -> String {
-        redshift_common::name(place, name, spec.name.as_ref())
+        redshift_common::name(&self.cloud, place, name, spec.name.as_ref())
     }
 
     fn predict(&self, place: &Place, identity: &str, spec: &Spec) -> Outputs {
@@ -278,6 +279,15 @@ impl Kind for Workgroup {
             spec["subnets"] = json!(self.cloud.default_subnets().await?);
         }
         Ok(spec)
+    }
+
+    /// Parameters as they stand: which of them somebody chose cannot be told.
+    fn declare(&self, found: &Found<'_>, state: Value) -> Value {
+        let defaults = json!({
+            "max_rpu": -1, "port": 5439, "public": false, "enhanced_vpc_routing": false,
+            "ip_address_type": "ipv4", "track": "current", "extra_compute": false,
+        });
+        found.without(state, &defaults)
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

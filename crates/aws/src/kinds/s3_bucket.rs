@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Price, Readiness, Scope, Seconds, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Price, Readiness, Scope, Seconds, Tags,
     physical_name,
 };
 use towpath_engine::value::Value;
@@ -123,7 +123,8 @@ impl Bucket {
             return Ok(Some(self.shape(name, &Spec::default(), None)));
         }
         let declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let wants = |field: &str| declared.as_ref().is_none_or(|declared| declared.contains(field));
+        let fully = self.cloud.reads_fully();
+        let wants = |field: &str| fully || declared.as_ref().is_none_or(|declared| declared.contains(field));
         match Box::pin(settings::read(&self.cloud, &name, &wants)).await {
             Ok((spec, tags)) => Ok(Some(self.shape(name, &spec, Some(tags)))),
             // Deleted since it was listed.
@@ -235,6 +236,10 @@ impl Kind for Bucket {
             map.entry("encryption").or_insert(json!(Encryption::SseKms));
         }
         value
+    }
+
+    fn declare(&self, found: &Found<'_>, state: Value) -> Value {
+        found.without(state, &json!({ "block_public_access": true, "encryption": "sse-s3", "versioning": false }))
     }
 
     /// Only remembers the name: `list`, which runs at the same time, reads what is named.

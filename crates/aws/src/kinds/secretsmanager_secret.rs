@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Price, Readiness, Scope, Seconds, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Price, Readiness, Scope, Seconds, Tags,
     physical_name,
 };
 use towpath_engine::secret::{Secret as Material, SecretSource};
@@ -232,6 +232,18 @@ impl Kind for Secret {
             wrong("recovery_days", "write 7 to 30 days, or 0 to delete at once");
         }
         mistakes
+    }
+
+    /// The value is never read: a variable stands for it.
+    fn declare(&self, found: &Found<'_>, mut state: Value) -> Value {
+        state["value"] = found.secret("value");
+        found.without(state, &json!({ "value_version": 1, "recovery_days": DEFAULT_RECOVERY }))
+    }
+
+    /// Secrets that a service keeps, such as the password of a namespace's admin.
+    fn is_given(&self, object: &Object) -> bool {
+        let owning = |key: &String| key == "aws:secretsmanager:owningService";
+        object.identity.contains('!') || object.tags.iter().flatten().any(|(key, _)| owning(key))
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

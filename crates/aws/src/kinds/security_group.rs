@@ -11,7 +11,8 @@ use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroupRule, SecurityGroupR
 use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Seconds, Tags, physical_name,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Seconds, Tags,
+    physical_name,
 };
 use towpath_engine::value::Value;
 
@@ -358,6 +359,17 @@ impl Kind for SecurityGroup {
             spec["vpc"] = json!(self.tagged_vpc(tags).await?);
         }
         Ok(spec)
+    }
+
+    /// EC2's rule for everything that goes out is there without being declared.
+    fn declare(&self, found: &Found<'_>, state: Value) -> Value {
+        let everything = json!([{ "protocol": "all", "to": "0.0.0.0/0" }]);
+        found.without(state, &json!({ "egress": everything, "ingress": [] }))
+    }
+
+    /// The group that every VPC has.
+    fn is_given(&self, object: &Object) -> bool {
+        object.outputs.get("name") == Some(&json!("default"))
     }
 
     async fn list(&self, scope: &Scope) -> Result<Vec<Object>, Fault> {

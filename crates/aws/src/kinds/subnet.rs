@@ -72,6 +72,7 @@ impl Subnet {
                 ("name".to_owned(), json!(spec.name)),
                 ("vpc".to_owned(), json!(spec.vpc)),
                 ("zone".to_owned(), json!(spec.zone)),
+                ("is_default".to_owned(), json!(subnet.default_for_az.unwrap_or_default())),
             ]),
             state: state(&spec),
             tags: Some(tags),
@@ -126,6 +127,10 @@ impl Kind for Subnet {
             spec["vpc"] = json!(self.cloud.default_vpc().await?);
         }
         Ok(spec)
+    }
+
+    fn is_given(&self, object: &Object) -> bool {
+        object.outputs.get("is_default") == Some(&json!(true))
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

@@ -58,6 +58,7 @@ impl Vpc {
                 ("id".to_owned(), json!(identity)),
                 ("name".to_owned(), json!(name)),
                 ("cidr".to_owned(), json!(spec.cidr)),
+                ("is_default".to_owned(), json!(vpc.is_default.unwrap_or_default())),
             ]),
             state: state(&spec),
             tags: Some(tags),
@@ -153,6 +154,10 @@ impl Kind for Vpc {
             value["cidr"] = canonical_block(&value["cidr"]);
         }
         value
+    }
+
+    fn is_given(&self, object: &Object) -> bool {
+        object.outputs.get("is_default") == Some(&json!(true))
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

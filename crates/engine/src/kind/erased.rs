@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{DeleteOptions, Example, Facts, FieldFacts, Kind, Object, Outputs, Place, Price, Scope, Tags};
+use super::{DeleteOptions, Example, Facts, FieldFacts, Found, Kind, Object, Outputs, Place, Price, Scope, Tags};
 use crate::fault::{Fault, FaultClass};
 use crate::value::Value;
 
@@ -25,6 +25,10 @@ pub trait AnyKind: Send + Sync {
     fn price(&self, spec: &Value) -> Option<Price>;
     fn is_shared(&self, spec: &Value) -> bool;
     fn check(&self, spec: &Value) -> Vec<(String, String)>;
+    fn holds(&self, object: &Object) -> Option<&'static str>;
+    fn forces_replacement(&self, field: &str, before: &Value, after: &Value) -> Option<String>;
+    fn declare(&self, found: &Found<'_>, state: Value) -> Value;
+    fn is_given(&self, object: &Object) -> bool;
     fn normalise(&self, value: Value) -> Value;
     fn order(&self, before: &Value, after: &Value, groups: Vec<String>) -> Vec<String>;
     fn examples(&self, place: &Place) -> Vec<Example>;
@@ -121,6 +125,18 @@ impl<K: Kind> AnyKind for Of<K> {
     }
     fn check(&self, spec: &Value) -> Vec<(String, String)> {
         Self::lenient(spec).map(|spec| self.kind.check(&spec)).unwrap_or_default()
+    }
+    fn holds(&self, object: &Object) -> Option<&'static str> {
+        self.kind.holds(object)
+    }
+    fn forces_replacement(&self, field: &str, before: &Value, after: &Value) -> Option<String> {
+        self.kind.forces_replacement(field, before, after)
+    }
+    fn declare(&self, found: &Found<'_>, state: Value) -> Value {
+        self.kind.declare(found, state)
+    }
+    fn is_given(&self, object: &Object) -> bool {
+        self.kind.is_given(object)
     }
     fn normalise(&self, value: Value) -> Value {
         self.kind.normalise(value)

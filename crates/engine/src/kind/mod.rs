@@ -12,6 +12,7 @@ pub use erased::{AnyKind, Of, Registry};
 pub use facts::{Change, Compare, Facts, FieldFacts, Pauses, Poll, Price, RefersTo, Seconds};
 pub use object::{Object, Outputs, Place, Readiness, Scope, Tags, empty, tag};
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use schemars::JsonSchema;
@@ -19,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, FaultClass};
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// What a delete is asked to do besides deleting.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,37 @@ pub struct Example {
     pub spec: Value,
     /// Later versions of it, all reachable in place.
     pub changed: Vec<Value>,
+}
+
+/// An object that is to be declared in a stack file.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The object.
+    pub object: &'a Object,
+    /// The name it gets under `resources:`.
+    pub name: &'a str,
+    /// The objects it refers to that are in the stack, by top-level field.
+    pub referred: &'a BTreeMap<String, &'a Object>,
+}
+
+impl Found<'_> {
+    /// `{env: NAME_WHAT}`: the place of a secret that is never read, named after the resource.
+    pub fn secret(&self, what: &str) -> Value {
+        let name = format!("{}_{what}", self.name).to_uppercase().replace('-', "_");
+        serde_json::json!({ "env": name })
+    }
+
+    /// Takes fields out of a spec that are `null`, empty, or equal to what the service has anyway.
+    pub fn without(&self, mut spec: Value, defaults: &Value) -> Value {
+        let is_default = |field: &str, value: &Value| defaults.get(field).is_some_and(|default| default == value);
+        if let Some(map) = spec.as_object_mut() {
+            map.retain(|field, value| {
+                let is_empty = value.as_object().is_some_and(Map::is_empty) || value.as_str() == Some("");
+                !value.is_null() && !is_empty && !is_default(field, value)
+            });
+        }
+        spec
+    }
 }
 
 /// A kind of resource: facts and verbs over typed specs.
@@ -83,6 +115,31 @@ pub trait Kind: Send + Sync + 'static {
     /// Mistakes in a spec that its schema cannot express: `(field path, message)`.
     fn check(&self, _spec: &Self::Spec) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    /// The data that an object holds and that its deletion would lose. The default is the kind's
+    /// own fact; a kind whose objects differ in this answers by the object.
+    fn holds(&self, _object: &Object) -> Option<&'static str> {
+        self.facts().holds
+    }
+
+    /// The rule by which this change of a field that changes in place forces a replacement all the
+    /// same, e.g. a disk that grows and never shrinks. Both values are normalised.
+    fn forces_replacement(&self, _field: &str, _before: &Value, _after: &Value) -> Option<String> {
+        None
+    }
+
+    /// The spec by which a stack file would declare an object that exists, for `adopt`. `state` is
+    /// the object's, in which references to resources of the stack are markers. What follows from
+    /// something else is left out, and what no service tells is named as [`Found::secret`] says.
+    fn declare(&self, _found: &Found<'_>, state: Value) -> Value {
+        state
+    }
+
+    /// Whether an object comes with the account or belongs to a service (a default VPC, a secret
+    /// that Redshift keeps), so that no stack should take it over unless it is asked for by name.
+    fn is_given(&self, _object: &Object) -> bool {
+        false
     }
 
     /// Brings a spec or a state (same shape) to the one form in which they are compared.

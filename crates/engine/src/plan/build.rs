@@ -44,6 +44,9 @@ pub struct Options {
     pub replace: Vec<String>,
     /// Take over although foreign.
     pub adopt: Vec<String>,
+    /// The object that a resource stands for, by its identity, where neither tags nor the name say
+    /// so: an object that is being adopted.
+    pub identities: BTreeMap<String, String>,
     /// Whose data may be lost.
     pub allow_data_loss: Vec<String>,
     /// On destroy, delete account-wide objects that no other stack uses.
@@ -289,7 +292,7 @@ fn leftover<'a>(kind: &'a dyn AnyKind, object: &'a Object, owner: &str, fate: Fa
 }
 
 impl<'a> Builder<'a> {
-    fn new(input: &'a BuildInput<'a>, as_is: bool) -> Self {
+    pub(super) fn new(input: &'a BuildInput<'a>, as_is: bool) -> Self {
         Self {
             input,
             objects: Objects::new(input),
@@ -304,7 +307,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn decide_all(&mut self) {
+    pub(super) fn decide_all(&mut self) {
         for name in order(self.input.stack) {
             self.decide(&name);
         }
@@ -396,7 +399,7 @@ impl<'a> Builder<'a> {
             }
             let name = &case.address.name;
             let declared = case.resource.and_then(|resource| resource.protect);
-            let holds = case.kind.facts().holds;
+            let holds = case.object.and_then(|object| case.kind.holds(object));
             let protected = declared.unwrap_or(holds.is_some());
             if protected && !self.input.options.allow_data_loss.contains(name) {
                 let what = holds.unwrap_or("an object marked `protect: true`");

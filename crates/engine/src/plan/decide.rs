@@ -95,6 +95,9 @@ impl<'a> Builder<'a> {
     /// by its physical name.
     fn find(&self, resource: &Resource, kind: &'a dyn AnyKind, name: &str, spec: &Value) -> Option<&'a Object> {
         let stack: &'a crate::stack::Stack = self.input.stack;
+        if let Some(identity) = self.input.options.identities.get(&resource.address.name) {
+            return self.objects.named(kind.kind(), identity).iter().find(|one| one.identity == *identity).copied();
+        }
         let named = self.objects.named(kind.kind(), name);
         let own = &stack.resources[&resource.address.name].address.name;
         let former = stack.moved.iter().filter(|(_, new)| *new == own).map(|(old, _)| old);

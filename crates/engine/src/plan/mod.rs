@@ -8,11 +8,13 @@ mod edges;
 mod graph;
 mod live;
 mod selection;
+mod standing;
 mod steps;
 mod tags;
 
 pub use build::{BuildInput, Options, Verb, build, drift};
 pub use graph::{changed_since, critical_path, fingerprint};
+pub use standing::standing;
 pub use tags::user_tag;
 
 use serde::{Deserialize, Serialize};

@@ -140,9 +140,9 @@ impl Layout<'_, '_> {
                 continue;
             }
             let id = self.push(index, Action::Delete, reason.clone());
-            let facts = case.kind.facts();
+            let holds = case.object.and_then(|object| case.kind.holds(object));
             let step = &mut self.steps[id];
-            step.loses = facts.holds.map(str::to_owned);
+            step.loses = holds.map(str::to_owned);
             step.price = case.object.and_then(|object| case.kind.price(&object.state));
             step.final_snapshot = self.builder.input.options.final_snapshots.get(&case.address.name).cloned();
             self.deleting.insert(index, id);

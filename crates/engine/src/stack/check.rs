@@ -16,7 +16,7 @@ use crate::kind::{FieldFacts, RefersTo};
 use crate::value::{Map, Reference, Value};
 
 mod scalar;
-mod schema;
+pub(crate) mod schema;
 
 use self::schema::{branches, facts_of, follow, takes_null, types, words};
 

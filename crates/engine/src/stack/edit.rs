@@ -12,6 +12,9 @@ use super::yaml::{Entry, Node, Tree, parse};
 use crate::diag::{Diagnostics, Source};
 use crate::value::Value;
 
+/// The longest line that is written.
+const WIDTH: usize = 118;
+
 /// Why a text was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
@@ -30,58 +33,124 @@ pub enum EditError {
 }
 
 /// Sets a field of a resource, e.g. `storage_gb` or `settings.FullLoadSettings`, to a value;
-/// `null` takes the field out. Returns the whole new text.
+/// `null` takes the field out. With an environment the change is made in its overlay, which gets
+/// the resource if it has none of it yet. Returns the whole new text.
 ///
 /// # Errors
 /// If the resource or all but the last part of the path is not there, or the layout is beyond this.
-pub fn set(text: &str, resource: &str, path: &str, value: &Value) -> Result<String, EditError> {
-    let (root, value) = (tree(text)?, &literal(value));
-    let no_resource = || EditError::NoResource(resource.to_owned());
-    let mut block = root.get("resources").and_then(|all| all.get(resource)).ok_or_else(no_resource)?;
-    let by_hand = || EditError::ByHand(format!("{resource}.{path}"));
-    let parts: Vec<&str> = path.split('.').collect();
-    let (field, parents) = parts.split_last().ok_or_else(by_hand)?;
-    for parent in parents {
-        block = block.get(parent).ok_or_else(by_hand)?;
+pub fn set(
+    text: &str,
+    environment: Option<&str>,
+    resource: &str,
+    path: &str,
+    value: &Value,
+) -> Result<String, EditError> {
+    let root = tree(text)?;
+    let base = root.get("resources").and_then(|all| all.get(resource));
+    let added = environment.and_then(|name| root.get("environments")?.get(name)?.get("resources")?.get(resource));
+    if base.or(added).is_none() {
+        return Err(EditError::NoResource(resource.to_owned()));
     }
-    let changed = match block.entry(field) {
-        Some(entry) if value.is_null() => remove(text, block, entry),
-        Some(entry) => replace(text, entry, value),
-        None if value.is_null() => Some(text.to_owned()),
-        None => insert(text, block, field, value),
-    };
-    let changed = changed.ok_or_else(by_hand)?;
-    let after = tree(&changed).map_err(|_| by_hand())?;
-    let mut expected = raw(&root);
-    let mut target = &mut expected["resources"][resource];
-    for parent in parents {
-        target = &mut target[*parent];
-    }
-    let target = target.as_object_mut().ok_or_else(by_hand)?;
-    if value.is_null() {
-        target.shift_remove(*field);
-    } else {
-        target.insert((*field).to_owned(), value.clone());
-    }
-    if raw(&after) == expected { Ok(changed) } else { Err(by_hand()) }
+    let mut parts = place(environment, resource);
+    parts.extend(path.split('.'));
+    // In the base, blocks above the field must be there; an overlay is small and gets them.
+    let must_exist = if environment.is_some() { 1 } else { parts.len() - 1 };
+    change(text, &root, &parts, must_exist, &literal(value))
+        .ok_or_else(|| EditError::ByHand(format!("{resource}.{path}")))
 }
 
-/// Adds a resource as the last one. `block` has `kind` and the fields. Returns the whole new text.
+/// Adds a resource as the last one, with an environment to its overlay. `block` has `kind` and the
+/// fields. Returns the whole new text.
 ///
 /// # Errors
 /// If the name is taken or the file has no `resources:` written over several lines.
-pub fn append_resource(text: &str, name: &str, block: &Value) -> Result<String, EditError> {
-    let (root, block) = (tree(text)?, &literal(block));
-    let by_hand = || EditError::ByHand("resources".to_owned());
-    let resources = root.get("resources").ok_or_else(by_hand)?;
-    if resources.get(name).is_some() {
+pub fn append_resource(text: &str, environment: Option<&str>, name: &str, block: &Value) -> Result<String, EditError> {
+    let root = tree(text)?;
+    if root.get("resources").is_some_and(|resources| resources.get(name).is_some()) {
         return Err(EditError::Taken(name.to_owned()));
     }
-    let changed = insert(text, resources, name, block).ok_or_else(by_hand)?;
-    let after = tree(&changed).map_err(|_| by_hand())?;
-    let mut expected = raw(&root);
-    expected["resources"][name] = block.clone();
-    if raw(&after) == expected { Ok(changed) } else { Err(by_hand()) }
+    change(text, &root, &place(environment, name), 1, &literal(block))
+        .ok_or_else(|| EditError::ByHand("resources".to_owned()))
+}
+
+/// Adds words to the list `ignore` of a resource. Returns the whole new text.
+///
+/// # Errors
+/// As [`set`].
+pub fn ignore(text: &str, environment: Option<&str>, resource: &str, field: &str) -> Result<String, EditError> {
+    let root = tree(text)?;
+    let parts = place(environment, resource);
+    let own = parts.iter().try_fold(&root, |node, part| node.get(part));
+    let base = root.get("resources").and_then(|all| all.get(resource));
+    let list = own.and_then(|own| own.get("ignore")).or_else(|| base.and_then(|base| base.get("ignore")));
+    let mut fields = list.map(raw).and_then(|list| list.as_array().cloned()).unwrap_or_default();
+    if !fields.iter().any(|known| known == field) {
+        fields.push(Value::String(field.to_owned()));
+    }
+    set(text, environment, resource, "ignore", &Value::Array(fields))
+}
+
+/// Where a resource is written.
+fn place<'a>(environment: Option<&'a str>, resource: &'a str) -> Vec<&'a str> {
+    match environment {
+        Some(name) => vec!["environments", name, "resources", resource],
+        None => vec!["resources", resource],
+    }
+}
+
+/// Sets what is at the end of a path of keys, of which the first `must_exist` are there, and makes
+/// sure that the new text says that and nothing else.
+fn change(text: &str, root: &Node, parts: &[&str], must_exist: usize, value: &Value) -> Option<String> {
+    let (last, parents) = parts.split_last()?;
+    let mut block = root;
+    let mut depth = 0;
+    while depth < parents.len()
+        && let Some(next) = block.get(parents[depth]).filter(|next| matches!(next.tree, Tree::Map(_)))
+    {
+        block = next;
+        depth += 1;
+    }
+    if depth < must_exist {
+        return None;
+    }
+    let changed = if depth < parents.len() {
+        if value.is_null() {
+            return Some(text.to_owned());
+        }
+        let wrap = |inner: Value, key: &&str| {
+            let mut map = crate::value::Map::new();
+            map.insert((*key).to_owned(), inner);
+            Value::Object(map)
+        };
+        let inner = parts[depth + 1..].iter().rev().fold(value.clone(), wrap);
+        match block.entry(parents[depth]) {
+            Some(entry) => replace(text, entry, &inner)?,
+            None => insert(text, block, parents[depth], &inner)?,
+        }
+    } else {
+        match block.entry(last) {
+            Some(entry) if value.is_null() => remove(text, block, entry)?,
+            Some(entry) => replace(text, entry, value)?,
+            None if value.is_null() => text.to_owned(),
+            None => insert(text, block, last, value)?,
+        }
+    };
+    let after = tree(&changed).ok()?;
+    let mut expected = raw(root);
+    let mut target = &mut expected;
+    for parent in parents {
+        if !target.get(*parent).is_some_and(Value::is_object) {
+            target[*parent] = Value::Object(crate::value::Map::new());
+        }
+        target = &mut target[*parent];
+    }
+    let target = target.as_object_mut()?;
+    if value.is_null() {
+        target.shift_remove(*last);
+    } else {
+        target.insert((*last).to_owned(), value.clone());
+    }
+    (raw(&after) == expected).then_some(changed)
 }
 
 fn tree(text: &str) -> Result<Node, EditError> {
@@ -139,7 +208,7 @@ fn remove(text: &str, block: &Node, entry: &Entry) -> Option<String> {
 
 /// Adds a field behind the last one of a block, in the block's own style.
 fn insert(text: &str, block: &Node, field: &str, value: &Value) -> Option<String> {
-    let last = block.entries().last()?;
+    let Some(last) = block.entries().last() else { return fill(text, block, field, value) };
     let end = last.value.span.range.end.max(last.key_span.range.end + 1);
     if is_flow(text, block) {
         return Some(format!("{}, {}: {}{}", &text[..end], scalar(field), flow(value), &text[end..]));
@@ -154,21 +223,49 @@ fn insert(text: &str, block: &Node, field: &str, value: &Value) -> Option<String
     Some(format!("{}{newline}{lines}{}", &text[..end], &text[end..]))
 }
 
+/// Puts the first field into an empty block, `{}`. A resource gets lines of its own.
+fn fill(text: &str, block: &Node, field: &str, value: &Value) -> Option<String> {
+    let range = block.span.range.clone();
+    if !is_flow(text, block) {
+        return None;
+    }
+    let line = &text[line_start(text, range.start)..range.start];
+    let is_at_the_top = line == "resources: " && value.get("kind").is_some();
+    let rest = text[range.end..].lines().next().unwrap_or_default();
+    if !is_at_the_top || !rest.trim().is_empty() {
+        return Some(format!("{}{{{}: {}}}{}", &text[..range.start], scalar(field), flow(value), &text[range.end..]));
+    }
+    let lines = block_lines(field, value, "  ");
+    Some(format!("{}\n{}{}", text[..range.start].trim_end(), lines.trim_end_matches('\n'), &text[range.end..]))
+}
+
 fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |newline| newline + 1)
 }
 
-/// A field on a line of its own; a block of fields as one line per field.
+/// A field on a line of its own; a resource as one line per field, and so is what would be too long
+/// for a line.
 fn block_lines(field: &str, value: &Value, indentation: &str) -> String {
     let key = scalar(field);
+    let line = format!("{indentation}{key}: {}\n", flow(value));
+    let is_long = line.chars().count() > WIDTH;
     match value {
-        Value::Object(map) if map.contains_key("kind") => {
+        Value::Object(map) if !map.is_empty() && (is_long || holds_resource(value)) => {
             let deeper = format!("{indentation}  ");
             let lines: String = map.iter().map(|(field, value)| block_lines(field, value, &deeper)).collect();
             format!("{indentation}{key}:\n{lines}")
         }
-        _ => format!("{indentation}{key}: {}\n", flow(value)),
+        Value::Array(items) if is_long && !items.is_empty() => {
+            let lines: Vec<String> = items.iter().map(|item| format!("{indentation}  - {}\n", flow(item))).collect();
+            format!("{indentation}{key}:\n{}", lines.concat())
+        }
+        _ => line,
     }
+}
+
+/// Whether a block is a resource or has one inside.
+fn holds_resource(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| map.contains_key("kind") || map.values().any(holds_resource))
 }
 
 /// A value on one line.
@@ -224,7 +321,7 @@ pipeline: {}
     fn changed(path: &str, value: &Value) -> Vec<String> {
         let resource = if path.starts_with("group.") { "group" } else { "instance" };
         let path = path.trim_start_matches("group.");
-        difference(&set(TEXT, resource, path, value).unwrap())
+        difference(&set(TEXT, None, resource, path, value).unwrap())
     }
 
     /// The lines that went and came.
@@ -284,19 +381,48 @@ pipeline: {}
     #[test]
     fn an_adopted_object_comes_last_and_reads_as_what_it_is() {
         let block = json!({ "kind": "dms/endpoint", "engine": "postgres", "note": "${aws:username}: no" });
-        let after = append_resource(TEXT, "source", &block).unwrap();
+        let after = append_resource(TEXT, None, "source", &block).unwrap();
         assert_eq!(
             difference(&after),
             ["+  source:", "+    kind: dms/endpoint", "+    engine: postgres", "+    note: \"$${aws:username}: no\"",]
         );
-        assert_eq!(append_resource(TEXT, "group", &block), Err(EditError::Taken("group".to_owned())));
+        assert_eq!(append_resource(TEXT, None, "group", &block), Err(EditError::Taken("group".to_owned())));
     }
 
     #[test]
     fn what_cannot_be_changed_alone_is_left_to_the_user() {
         let shared = "resources:\n  a: &a {kind: k, size: 1}\n  b: *a\n";
-        assert_eq!(set(shared, "b", "size", &json!(2)), Err(EditError::ByHand("b.size".to_owned())));
-        assert_eq!(set(TEXT, "nobody", "size", &json!(2)), Err(EditError::NoResource("nobody".to_owned())));
-        assert_eq!(set("a: [", "b", "size", &json!(2)), Err(EditError::Unreadable));
+        assert_eq!(set(shared, None, "b", "size", &json!(2)), Err(EditError::ByHand("b.size".to_owned())));
+        assert_eq!(set(TEXT, None, "nobody", "size", &json!(2)), Err(EditError::NoResource("nobody".to_owned())));
+        assert_eq!(set("a: [", None, "b", "size", &json!(2)), Err(EditError::Unreadable));
+    }
+
+    #[test]
+    fn an_environment_changes_in_its_overlay() {
+        let text = "resources:\n  instance: {kind: k, class: small}\nenvironments:\n  prod:\n    target: aws\n";
+        let changed = set(text, Some("prod"), "instance", "class", &json!("large")).unwrap();
+        assert_eq!(changed, format!("{text}    resources: {{instance: {{class: large}}}}\n"));
+        let again = set(&changed, Some("prod"), "instance", "class", &json!("huge")).unwrap();
+        assert_eq!(again, changed.replace("large", "huge"));
+        let ignored = ignore(&changed, Some("prod"), "instance", "class").unwrap();
+        assert!(ignored.ends_with("{instance: {class: large, ignore: [class]}}\n"), "{ignored}");
+        let taken = append_resource(text, Some("prod"), "more", &json!({ "kind": "k" })).unwrap();
+        assert!(taken.ends_with("    resources:\n      more:\n        kind: k\n"), "{taken}");
+        let base = ignore(text, None, "instance", "class").unwrap();
+        let base = ignore(&base, None, "instance", "zone").unwrap();
+        assert!(base.contains("{kind: k, class: small, ignore: [class, zone]}"), "{base}");
+    }
+
+    #[test]
+    fn the_first_resource_of_an_empty_file_gets_its_lines_and_long_values_theirs() {
+        let text = "stack: s\nresources: {}\n# end\n";
+        let block = json!({ "kind": "k", "settings": { "A": { "B": "x".repeat(60), "C": "y".repeat(60) }, "D": 1 } });
+        let (x, y) = ("x".repeat(60), "y".repeat(60));
+        assert_eq!(
+            append_resource(text, None, "first", &block).unwrap(),
+            format!(
+                "stack: s\nresources:\n  first:\n    kind: k\n    settings:\n      A:\n        B: {x}\n        C: {y}\n      D: 1\n# end\n"
+            )
+        );
     }
 }

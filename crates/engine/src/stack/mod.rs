@@ -3,6 +3,7 @@
 
 mod check;
 mod credentials;
+pub mod declare;
 pub mod edit;
 mod graph;
 mod header;

@@ -10,7 +10,7 @@ use super::cloud::{Ask, FakeCloud, arn};
 use super::kinds::{FakeKind, all};
 use crate::fault::Fault;
 use crate::kind::{
-    AnyKind, DeleteOptions, Example, Facts, FieldFacts, Object, Outputs, Place, Price, Registry, Scope, Tags,
+    AnyKind, DeleteOptions, Example, Facts, FieldFacts, Found, Object, Outputs, Place, Price, Registry, Scope, Tags,
     physical_name,
 };
 use crate::value::Value;
@@ -73,6 +73,18 @@ impl AnyKind for Served {
     }
     fn check(&self, _spec: &Value) -> Vec<(String, String)> {
         Vec::new()
+    }
+    fn holds(&self, _object: &Object) -> Option<&'static str> {
+        self.kind.facts.holds
+    }
+    fn forces_replacement(&self, _field: &str, _before: &Value, _after: &Value) -> Option<String> {
+        None
+    }
+    fn declare(&self, _found: &Found<'_>, state: Value) -> Value {
+        state
+    }
+    fn is_given(&self, _object: &Object) -> bool {
+        false
     }
     fn normalise(&self, value: Value) -> Value {
         value

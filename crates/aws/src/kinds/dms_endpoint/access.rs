@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
+use towpath_engine::kind::Found;
 use towpath_engine::secret::{Secret, SecretSource};
 use towpath_engine::value::{Value, is_unknown};
 
@@ -110,6 +111,30 @@ pub(super) fn parse_url(text: &str) -> Option<Access> {
         ssl_mode,
         ..Access::default()
     })
+}
+
+/// The spec of an endpoint that exists. A workgroup of the stack says where it is, and its managed
+/// secret who enters; else the password, which DMS never tells, is left to a variable.
+pub(super) fn declare(found: &Found<'_>, mut state: Value) -> Value {
+    let by_name = is_unknown(&state["workgroup"]);
+    let is_managed = found.referred.get("workgroup").is_some_and(|one| one.outputs.contains_key("admin_secret_arn"));
+    if let Some(map) = state.as_object_mut() {
+        if !by_name {
+            map.remove("workgroup");
+        }
+        if let Some(connection) = map.get_mut("connection").and_then(Value::as_object_mut) {
+            let has_secret = connection.contains_key("secret");
+            if by_name {
+                connection.retain(|field, _| !["host", "port", "database"].contains(&field.as_str()));
+            }
+            if by_name && is_managed && !has_secret {
+                connection.clear();
+            } else if !has_secret {
+                connection.insert("password".to_owned(), found.secret("password"));
+            }
+        }
+    }
+    found.without(state, &json!({ "ssl_mode": "none" }))
 }
 
 /// The connection as far as it can be told without a call; a URL that is not at hand tells nothing.

@@ -59,6 +59,15 @@ pub(super) fn normalise(settings: &Value) -> Value {
     Value::Object(document)
 }
 
+/// A compared document as a stack file says it: components are a list again, as DMS takes them.
+pub(super) fn written(mut document: Value) -> Value {
+    if let Some(Value::Object(components)) = document.pointer("/Logging/LogComponents").cloned() {
+        let component = |(id, severity): (String, Value)| json!({ "Id": id, "Severity": severity });
+        document["Logging"]["LogComponents"] = components.into_iter().map(component).collect();
+    }
+    document
+}
+
 /// The document to send: as declared, without what DMS rejects on input.
 pub(super) fn to_send(settings: &Map) -> String {
     let mut document = settings.clone();

@@ -4,7 +4,8 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
+use towpath_engine::kind::Found;
 
 use super::policy;
 
@@ -72,6 +73,14 @@ impl Preset {
         } else {
             format!("{} without {}", self.name(), lacking.join(" and "))
         }
+    }
+}
+
+/// A role that exists as a block: a preset says everything; else the trust is the document it is.
+pub(super) fn declare(found: &Found<'_>, state: Value) -> Value {
+    match Preset::ALL.into_iter().find(|preset| preset.name() == found.object.identity) {
+        Some(preset) => json!({ "preset": preset }),
+        None => found.without(state, &json!({ "path": "/", "max_session_seconds": 3600 })),
     }
 }
 

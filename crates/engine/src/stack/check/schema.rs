@@ -5,12 +5,12 @@ use crate::value::Value;
 
 /// The facts written at this place of a schema. Those that do not read are a mistake of the kind,
 /// which the registry of kinds reports; here they count as none.
-pub(super) fn facts_of(schema: &Value) -> Option<FieldFacts> {
+pub(crate) fn facts_of(schema: &Value) -> Option<FieldFacts> {
     serde_json::from_value(schema.get("x-towpath")?.clone()).ok()
 }
 
 /// The definition behind `$ref`, and the only part of an `allOf` of one.
-pub(super) fn follow<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
+pub(crate) fn follow<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
     let mut schema = schema;
     // Definitions that only name each other would never end.
     for _ in 0..16 {
@@ -28,7 +28,7 @@ pub(super) fn follow<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
 }
 
 /// The branches of a union, those of nested unions included.
-pub(super) fn branches<'s>(root: &'s Value, schema: &'s Value) -> Option<Vec<&'s Value>> {
+pub(crate) fn branches<'s>(root: &'s Value, schema: &'s Value) -> Option<Vec<&'s Value>> {
     schema.get("anyOf").or_else(|| schema.get("oneOf"))?.as_array().map(|all| {
         let nested = |branch: &'s Value| {
             // A branch with facts of its own stays whole, or they would be lost.
@@ -63,7 +63,7 @@ pub(super) fn words(root: &Value, schema: &Value) -> Option<Vec<Value>> {
 }
 
 /// The JSON types a schema takes; none for "anything".
-pub(super) fn types(schema: &Value) -> Vec<&str> {
+pub(crate) fn types(schema: &Value) -> Vec<&str> {
     match schema.get("type") {
         Some(Value::String(one)) => vec![one],
         Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
@@ -79,7 +79,7 @@ pub(super) fn takes_null(root: &Value, schema: &Value) -> bool {
 }
 
 /// The JSON types that a branch takes, looked up through references and words.
-pub(super) fn shapes<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s str> {
+pub(crate) fn shapes<'s>(root: &'s Value, schema: &'s Value) -> Vec<&'s str> {
     let schema = follow(root, schema);
     match words(root, schema) {
         Some(words) => {
