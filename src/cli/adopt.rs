@@ -14,7 +14,8 @@ use towpath_engine::plan::{Action, Plan, Verb, standing};
 use towpath_engine::stack::declare::{Declared, Surroundings, Wanted, declare, find};
 use towpath_engine::stack::edit;
 
-use super::apply::{Held, allowed, ask, carry_out, hold, show};
+use super::apply::{allowed, ask, carry_out, show};
+use super::lease::{Held, hold};
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, plan};
 use crate::report::output::Output;
@@ -48,7 +49,7 @@ pub(super) struct AdoptArgs {
 /// not declared in it.
 pub(super) async fn run(global: &Global, args: &AdoptArgs, output: &Output) -> Result<Exit, CliError> {
     let mut session = Session::open(global, output).await?;
-    let held = hold(&session, "adopt").await?;
+    let held = hold(&session, "adopt", args.consent, output).await?;
     let result = match args.what.split_first() {
         Some((kind, objects)) if kind.contains('/') => {
             undeclared(global, &mut session, &held, &Asked::Objects { kind, objects }, args, output).await

@@ -1,16 +1,14 @@
-//! `towpath apply` and `towpath destroy`: the lease, the question, the run.
+//! `towpath apply` and `towpath destroy`: the question, the run.
 
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use tokio::sync::mpsc;
 use towpath_engine::apply::{self, Context, Summary};
-use towpath_engine::clock::Clock;
-use towpath_engine::lease::{FileLease, Guard, Lease, LeaseError, acquire};
 use towpath_engine::plan::{Plan, Verb, changed_since};
 
+use super::lease::{Held, Steps, hold};
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, plan};
 use crate::report::output::{Output, Progress};
@@ -41,7 +39,7 @@ pub(super) struct DestroyArgs {
 /// Applies a saved plan, or plans, shows, asks and applies.
 pub(super) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
-    let held = hold(&session, "apply").await?;
+    let held = hold(&session, "apply", args.consent, output).await?;
     let result = match &args.file {
         Some(file) => apply_saved(&session, &held, file, output).await,
         None => apply_now(&session, &held, &args.selection, args.consent, output).await,
@@ -89,7 +87,7 @@ async fn apply_now(
 /// Destroys what the stack owns.
 pub(super) async fn destroy(global: &Global, args: &DestroyArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
-    let held = hold(&session, "destroy").await?;
+    let held = hold(&session, "destroy", args.consent, output).await?;
     let result = super::down::destroy(&session, &held, &args.selection, args.consent, output).await;
     held.release().await;
     session.close().await;
@@ -139,56 +137,6 @@ pub(super) fn ask(consent: Consent, question: &str, output: &Output) -> Result<(
     }
 }
 
-/// The stack's lease, held and renewed until released.
-pub(super) struct Held {
-    guard: Arc<Guard>,
-    store: Arc<FileLease>,
-    renewal: tokio::task::JoinHandle<()>,
-    run: String,
-}
-
-impl Held {
-    pub(super) async fn release(self) {
-        self.renewal.abort();
-        if let Err(error) = self.guard.release(self.store.as_ref()).await {
-            tracing::warn!(%error, "the lease was not released; it ends by itself");
-        }
-    }
-}
-
-/// Takes the stack's lease or says who has it.
-pub(super) async fn hold(session: &Session, verb: &str) -> Result<Held, CliError> {
-    let store = Arc::new(FileLease::new(session.folder().join("lease.json")));
-    let now = session.clock.now();
-    let run = format!("{}-{}", now.format("%Y%m%d-%H%M%S"), &uuid::Uuid::new_v4().simple().to_string()[..6]);
-    let variable = |name: &str| session.project.variable(name).unwrap_or("somebody").to_owned();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| variable("HOSTNAME"));
-    let wanted = Lease {
-        run: run.clone(),
-        holder: variable("USER"),
-        host: format!("{} (process {})", host.trim(), std::process::id()),
-        verb: verb.to_owned(),
-        since: now,
-        renewed: now,
-        fencing: 0,
-    };
-    let guard =
-        acquire(store.as_ref(), wanted, session.take_over, session.clock.as_ref()).await.map_err(
-            |error| match error {
-                LeaseError::Held { .. } => CliError::new(Exit::Failed, "somebody else is changing this stack")
-                    .because(&error)
-                    .hint("wait for it, or, only if that run is gone: --take-over"),
-                LeaseError::Store { .. } => CliError::failed("the stack cannot be locked", &error),
-            },
-        )?;
-    let guard = Arc::new(guard);
-    let renewal = tokio::spawn({
-        let (guard, store, clock): (_, _, Arc<dyn Clock>) = (guard.clone(), store.clone(), session.clock.clone());
-        async move { guard.renew(store.as_ref(), clock.as_ref()).await }
-    });
-    Ok(Held { guard, store, renewal, run })
-}
-
 /// Carries the plan out and says how it went.
 pub(super) async fn carry_out(
     session: &Session,
@@ -218,11 +166,12 @@ async fn follow(session: &Session, held: &Held, plan: &Plan, verb: &str, output:
         events,
         parallelism: session.parallel,
         interrupt: session.interrupt.as_ref(),
-        lease: &held.guard,
-        run: held.run.clone(),
+        lease: held.guard(),
+        run: held.run().to_owned(),
         seed: plan::seed(),
     };
     let reported = Run::new(output);
+    let mut steps = Steps::default();
     let run = async {
         let result = apply::run(plan, verb, &context).await;
         drop(context);
@@ -231,6 +180,9 @@ async fn follow(session: &Session, held: &Held, plan: &Plan, verb: &str, output:
     let report = async {
         while let Some(event) = received.recv().await {
             reported.event(&event);
+            if let Some(step) = steps.after(&event) {
+                held.step(&step);
+            }
         }
     };
     let (result, ()) = tokio::join!(run, report);
@@ -258,12 +210,8 @@ fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Res
         return Ok(Exit::Done);
     }
     let again = format!("towpath {verb} --stack {}", session.project.source.path);
-    if held.guard.is_lost() {
-        return Err(CliError::new(
-            Exit::Resumable,
-            "this run lost the stack's lease and stopped before its next call: another run took it over, or it ran out",
-        )
-        .hint(format!("once nobody else is changing the stack: {again}")));
+    if held.is_lost() {
+        return Err(held.loss().hint(format!("once nobody else is changing the stack: {again}")));
     }
     if session.interrupt.load(std::sync::atomic::Ordering::SeqCst) {
         return Err(CliError::new(

@@ -3,7 +3,8 @@
 use clap::Args;
 use towpath_engine::plan::Verb;
 
-use super::apply::{Held, allowed, ask, carry_out, hold, show};
+use super::apply::{allowed, ask, carry_out, show};
+use super::lease::{Held, hold};
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, plan};
 use crate::report::output::Output;
@@ -21,7 +22,7 @@ pub(super) struct DownArgs {
 /// Destroys and lists leftovers.
 pub(super) async fn run(global: &Global, args: &DownArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
-    let held = hold(&session, "destroy").await?;
+    let held = hold(&session, "destroy", args.consent, output).await?;
     let result = destroy(&session, &held, &args.selection, args.consent, output).await;
     held.release().await;
     session.close().await;

@@ -12,6 +12,7 @@ mod drift;
 mod error;
 mod explain;
 mod interrupt;
+mod lease;
 mod migrate;
 mod models;
 mod plan;
@@ -74,6 +75,9 @@ pub(crate) struct Global {
     /// Take over the stack from the run that holds it (only if that run is gone)
     #[arg(long, global = true)]
     take_over: bool,
+    /// Where the lease lies that keeps the stack to one writer, over what the stack says
+    #[arg(long, global = true, value_name = "PLACE", value_parser = ["local", "s3"])]
+    lease: Option<String>,
 }
 
 /// `--yes`, for commands that change something.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -55,17 +55,24 @@ pub(super) struct Session {
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) parallel: usize,
     pub(super) take_over: bool,
+    /// `--lease`, over what the stack says.
+    pub(super) lease: Option<String>,
 }
 
 /// The wall clock, whose waiting is shortened by the sandbox's speed.
 struct ScaledClock {
     speed: f64,
+    began: Instant,
 }
 
 #[async_trait]
 impl Clock for ScaledClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+
+    fn steady(&self) -> Duration {
+        self.began.elapsed()
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -120,7 +127,10 @@ impl Project {
 
     /// Loads the stack and says every mistake. `Err` when there is an error among them.
     pub(super) fn load(&self, global: &Global, registry: &Registry, output: &Output) -> Result<Stack, CliError> {
-        let (stack, diagnostics) = self.read(global, registry);
+        let (stack, mut diagnostics) = self.read(global, registry);
+        if let Some(mistake) = stack.as_ref().and_then(|stack| super::lease::in_own_bucket(stack, registry)) {
+            diagnostics.push(mistake);
+        }
         show(&diagnostics, output);
         let errors = diagnostics.iter().filter(|one| one.severity == towpath_engine::diag::Severity::Error).count();
         match stack {
@@ -248,11 +258,12 @@ impl Session {
             project,
             stack,
             cloud,
-            clock: Arc::new(ScaledClock { speed }),
+            clock: Arc::new(ScaledClock { speed, began: Instant::now() }),
             sandbox,
             interrupt,
             parallel: global.parallel,
             take_over: global.take_over,
+            lease: global.lease.clone(),
         })
     }
 

@@ -5,7 +5,8 @@ use std::time::Instant;
 use clap::Args;
 use towpath_engine::plan::Verb;
 
-use super::apply::{Held, allowed, ask, carry_out, hold, show};
+use super::apply::{allowed, ask, carry_out, show};
+use super::lease::{Held, hold};
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, data, migrate, models, plan, upload};
 use crate::migrate::{Options, Outcome};
@@ -22,7 +23,7 @@ pub(super) struct UpArgs {
 /// Runs all stages.
 pub(super) async fn run(global: &Global, args: &UpArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
-    let held = hold(&session, "up").await?;
+    let held = hold(&session, "up", args.consent, output).await?;
     let began = Instant::now();
     let result = stages(&session, &held, args.consent, output).await;
     output.clear();
@@ -37,7 +38,10 @@ pub(super) async fn run(global: &Global, args: &UpArgs, output: &Output) -> Resu
 }
 
 async fn stages(session: &Session, held: &Held, consent: Consent, output: &Output) -> Result<Exit, CliError> {
-    let title = |text: &str| output.talk(&format!("\n{}", output.talk_color.bold(text)));
+    let title = |text: &str| {
+        held.step(&text.to_lowercase());
+        output.talk(&format!("\n{}", output.talk_color.bold(text)));
+    };
     let (plan, _) = plan::make(session, &Selection::default(), Verb::Apply, output).await?;
     show(&plan, output);
     allowed(&plan)?;
@@ -51,16 +55,14 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     }
     let pipeline = &session.stack.pipeline;
     let mut worst = Exit::Done;
-    let again = "towpath up";
     if pipeline.upload.is_some() {
         title("Uploading");
-        data::unless_interrupted(session, again, upload::stage(session, None, false, output)).await?;
+        ours(session, held, upload::stage(session, None, false, output)).await?;
     }
     let mut outcome = Outcome::Unchanged;
     if pipeline.migrate.is_some() {
         title("Migrating");
-        outcome =
-            data::unless_interrupted(session, again, migrate::stage(session, &Options::default(), output)).await?;
+        outcome = ours(session, held, migrate::stage(session, &Options::default(), output)).await?;
     }
     let built = Built::read(session, &migrate::loaded_at(session).await?);
     if outcome == Outcome::Unchanged && plan.is_empty() && built.as_ref().is_some_and(Built::is_current) {
@@ -69,7 +71,7 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     }
     if pipeline.validate.is_some() && pipeline.migrate.is_some() && outcome != Outcome::Replicating {
         title("Validating");
-        let exit = data::unless_interrupted(session, again, migrate::compare(session, None, output)).await?;
+        let exit = ours(session, held, migrate::compare(session, None, output)).await?;
         if exit != Exit::Done {
             return Err(CliError::new(
                 Exit::Differences,
@@ -80,7 +82,7 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     }
     if pipeline.models.is_some() {
         title("Building the models");
-        worst = data::unless_interrupted(session, again, models::stage(session, output)).await?;
+        worst = ours(session, held, models::stage(session, output)).await?;
         if worst == Exit::Done
             && let Some(built) = &built
         {
@@ -88,6 +90,21 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
         }
     }
     Ok(worst)
+}
+
+/// Runs a stage, which an interrupt or the loss of the stack drops in the middle.
+async fn ours<T>(
+    session: &Session,
+    held: &Held,
+    stage: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
+    let again = "towpath up";
+    tokio::select! {
+        result = data::unless_interrupted(session, again, stage) => result,
+        () = held.lost(session.clock.as_ref()) => {
+            Err(held.loss().hint(format!("once nobody else is changing the stack: {again}")))
+        }
+    }
 }
 
 /// One question for everything.

@@ -24,7 +24,7 @@ fn done(action: Action) -> &'static str {
 }
 
 /// What is said while it goes on.
-fn doing(action: Action) -> &'static str {
+pub fn doing(action: Action) -> &'static str {
     match action {
         Action::Create => "creating",
         Action::Update => "changing",

@@ -23,6 +23,11 @@ impl Aws {
         Self { address, _server: server }
     }
 
+    /// Where it listens, as `http://127.0.0.1:PORT`.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Calls an operation of DMS; AWS's answer, or `status body`.
     pub(crate) fn dms(&self, operation: &str, input: &Value) -> Result<Value, String> {
         let headers =

@@ -15,6 +15,7 @@ mod generated;
 mod help;
 mod kill;
 mod known_failures;
+mod lease;
 mod readme;
 mod secrets;
 mod surroundings;

@@ -15,6 +15,12 @@ pub trait Clock: Send + Sync {
     /// Returns after `duration` has passed in the world that is waited for.
     async fn sleep(&self, duration: Duration);
 
+    /// Time since some moment of the past, in seconds of `now`. Never goes back, even when somebody
+    /// sets the time of day.
+    fn steady(&self) -> Duration {
+        (self.now() - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()
+    }
+
     /// How many seconds of that world pass in one second of `now`: 1 on AWS, the speed on the
     /// sandbox, whose states pass faster than the time of day.
     fn scale(&self) -> f64 {

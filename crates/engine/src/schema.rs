@@ -219,6 +219,22 @@ fn top() -> Map {
                 },
             },
         },
+        "lease": {
+            "description": "Where the lease lies that keeps the stack to one writer: `local` on this machine, `s3` in \
+                the account's bucket of leases, or in a bucket of your own. Default: `s3` on AWS, `local` on the \
+                sandbox.",
+            "anyOf": [
+                { "enum": ["local", "s3"] },
+                {
+                    "type": "object",
+                    "required": ["bucket"],
+                    "additionalProperties": false,
+                    "properties": { "bucket": text("The bucket. It is made when it is missing, after a question, \
+                        and never deleted. Not one of this stack.") },
+                },
+                expression(),
+            ],
+        },
         "tags": tags,
         "expires": {
             "description": "How long after an apply `reap` may destroy the stack: `30m`, `8h`, `2d`.",

@@ -33,7 +33,7 @@ mod settings;
 const PREFIX: &str = "dms-";
 
 /// The region that must not be named when a bucket is made there.
-const UNNAMED_REGION: &str = "us-east-1";
+pub(crate) const UNNAMED_REGION: &str = "us-east-1";
 
 /// The block of an `s3/bucket`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -184,9 +184,10 @@ async fn a_bulk_read_costs_the_same_for_one_object_as_for_many() {
 
 #[tokio::test]
 async fn a_lease_has_one_holder_and_is_left_by_the_one_who_lost_it() {
-    use towpath_aws::lease::S3Lease;
+    use std::sync::Arc;
+    use towpath_aws::lease::{S3Lease, bucket_of};
     use towpath_engine::clock::Clock;
-    use towpath_engine::lease::{Lease, LeaseError, LeaseStore, acquire};
+    use towpath_engine::lease::{Lease, LeaseError, LeaseStore, Terms, acquire};
 
     struct Still(chrono::DateTime<chrono::Utc>);
     #[async_trait::async_trait]
@@ -198,32 +199,32 @@ async fn a_lease_has_one_holder_and_is_left_by_the_one_who_lost_it() {
     }
 
     let world = World::new().await;
-    let bucket = world.make("s3/bucket", "staging", json!({})).await;
-    let store = S3Lease::new(world.cloud.clone(), &bucket.identity, "towpath/club/lease.json");
+    let bucket = bucket_of(&world.cloud.place());
+    let own = S3Lease::new(world.cloud.clone(), &bucket, "club");
+    assert!(!own.has_bucket().await.unwrap());
+    assert!(matches!(own.read().await, Err(LeaseError::Store { .. })), "no bucket");
+    own.make_bucket().await.unwrap();
+    own.make_bucket().await.unwrap();
+    assert!(own.has_bucket().await.unwrap());
+
+    let store: Arc<dyn LeaseStore> = Arc::new(own);
     let clock = Still(chrono::DateTime::UNIX_EPOCH);
-    let wanted = |run: &str| Lease {
-        run: run.to_owned(),
-        holder: "ann".to_owned(),
-        host: "desk".to_owned(),
-        verb: "apply".to_owned(),
-        since: clock.0,
-        renewed: clock.0,
-        fencing: 0,
-    };
-    let first = acquire(&store, wanted("first"), false, &clock).await.unwrap();
+    let wanted = |run: &str| Lease::wanted(run, "ann", "desk", "apply");
+    let first = acquire(&store, wanted("first"), &Terms::FREE, &clock).await.unwrap();
     let (held, version) = store.read().await.unwrap().unwrap();
     assert_eq!((held.run.as_str(), held.fencing), ("first", 1));
     assert!(!store.replace(Some(&held), None).await.unwrap(), "a lease is there already");
-    let refused = acquire(&store, wanted("second"), false, &clock).await.unwrap_err();
+    let refused = acquire(&store, wanted("second"), &Terms::FREE, &clock).await.unwrap_err();
     assert!(matches!(refused, LeaseError::Held { held, .. } if held.run == "first"));
 
-    let second = acquire(&store, wanted("second"), true, &clock).await.unwrap();
+    let terms = Terms { take_over: true, ..Terms::FREE };
+    let second = acquire(&store, wanted("second"), &terms, &clock).await.unwrap();
     assert!(!store.replace(None, Some(&version)).await.unwrap(), "the version is an old one");
-    first.release(&store).await.unwrap();
+    assert!(!first.may_change(&clock).await);
+    first.release().await.unwrap();
     assert_eq!(store.read().await.unwrap().unwrap().0.fencing, 2);
-    second.release(&store).await.unwrap();
+    assert!(second.may_change(&clock).await);
+    second.release().await.unwrap();
     assert!(store.read().await.unwrap().is_none());
-    let nowhere = S3Lease::new(world.cloud.clone(), "dms-club-absent", "lease.json");
-    assert!(matches!(nowhere.read().await, Err(LeaseError::Store { .. })));
     world.close().await;
 }

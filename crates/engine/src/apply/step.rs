@@ -108,10 +108,16 @@ impl One<'_> {
         self.run.record(record).map_err(|error| unwritable(&error))
     }
 
-    /// Refuses the next call once the stack is somebody else's.
+    /// Refuses the next call once it is known that the stack is somebody else's.
     pub(super) fn may_call(&self) -> Result<(), Halt> {
         let context = self.run.context;
-        if context.lease.may_write(context.clock.now()) { Ok(()) } else { Err(Halt::LeaseLost) }
+        if context.lease.is_valid(context.clock) { Ok(()) } else { Err(Halt::LeaseLost) }
+    }
+
+    /// Refuses the next change unless it is certain that the stack is still ours.
+    pub(super) async fn may_change(&self) -> Result<(), Halt> {
+        let context = self.run.context;
+        if context.lease.may_change(context.clock).await { Ok(()) } else { Err(Halt::LeaseLost) }
     }
 
     pub(super) fn is_interrupted(&self) -> bool {
@@ -190,7 +196,7 @@ impl One<'_> {
         let mut unknown = false;
         loop {
             self.retry.settle(self.kind.kind()).await;
-            self.may_call()?;
+            self.may_change().await?;
             let fault = match self.kind.create(&self.step.identity, spec, &tags).await {
                 Ok(identity) => return Ok((identity, false)),
                 Err(fault) => fault,
@@ -277,6 +283,7 @@ impl One<'_> {
                 self.sleep(facts.poll.interval).await;
                 continue;
             }
+            self.may_change().await?;
             match self.kind.update(&object, spec, &fields).await {
                 Ok(()) => break,
                 Err(fault) => self.again(&fault, &mut attempt, began).await?,
@@ -327,7 +334,7 @@ impl One<'_> {
             if object.readiness == Readiness::Deleting {
                 break;
             }
-            self.may_call()?;
+            self.may_change().await?;
             match self.kind.delete(&object, &options).await {
                 Ok(()) => break,
                 Err(fault) if fault.is_not_found() => return Ok(gone(true)),
@@ -357,7 +364,7 @@ impl One<'_> {
         let mut attempt = 0;
         loop {
             self.retry.settle(self.kind.kind()).await;
-            self.may_call()?;
+            self.may_change().await?;
             match self.kind.tag(object, tags).await {
                 Ok(()) => return Ok(()),
                 Err(fault) => self.again(&fault, &mut attempt, began).await?,
@@ -383,7 +390,7 @@ impl One<'_> {
             if object.running == wanted && object.readiness == Readiness::Ready {
                 break;
             }
-            self.may_call()?;
+            self.may_change().await?;
             let call = if wanted { self.kind.resume(&object).await } else { self.kind.pause(&object).await };
             match call {
                 Ok(()) => break,

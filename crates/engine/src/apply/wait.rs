@@ -60,6 +60,7 @@ impl One<'_> {
         let mut interval = poll.first.min(typical * 0.8).max(0.0);
         loop {
             self.sleep(interval).await;
+            self.may_call()?;
             let objects = self.look_since(mark, interval * 0.5).await?;
             looks += 1;
             let waited = self.retry.since(began);
@@ -87,7 +88,6 @@ impl One<'_> {
             if (waited >= poll.give_up && looks >= LOOKS) || self.is_interrupted() {
                 return Ok(Outcome::InProgress(status));
             }
-            self.may_call()?;
             interval = (waited * 0.02).clamp(SHORTEST, poll.interval.max(SHORTEST));
         }
     }

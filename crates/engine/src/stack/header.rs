@@ -6,13 +6,24 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::Target;
 use super::yaml::{Entry, Node, Tree, plain};
+use super::{LeasePlace, Target};
 use crate::diag::{Diagnostic, Diagnostics, Span, closest};
 
 /// The keys of a stack file.
-pub(crate) const KEYS: [&str; 10] =
-    ["stack", "target", "aws", "tags", "expires", "variables", "environments", "resources", "pipeline", "moved"];
+pub(crate) const KEYS: [&str; 11] = [
+    "stack",
+    "target",
+    "aws",
+    "lease",
+    "tags",
+    "expires",
+    "variables",
+    "environments",
+    "resources",
+    "pipeline",
+    "moved",
+];
 
 /// What the top says.
 #[derive(Debug, Default)]
@@ -21,6 +32,7 @@ pub(crate) struct Header {
     pub(crate) target: Option<Target>,
     pub(crate) region: Option<String>,
     pub(crate) account: Option<String>,
+    pub(crate) lease: Option<(LeasePlace, Span)>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) expires: Option<u64>,
 }
@@ -38,6 +50,7 @@ pub(crate) fn header(root: &Node, found: &mut Diagnostics) -> Header {
         target: root.get("target").and_then(|node| target(node, found)),
         region: aws("region").and_then(|node| matching(node, &REGION, "a region such as `eu-north-1`", found)),
         account: aws("account").and_then(|node| matching(node, &ACCOUNT, "an account's twelve digits", found)),
+        lease: root.get("lease").and_then(|node| Some((lease(node, found)?, node.span.clone()))),
         tags: root.get("tags").map(|node| tags(node, found)).unwrap_or_default(),
         expires: root.get("expires").and_then(|node| duration(node, found)),
     }
@@ -46,6 +59,7 @@ pub(crate) fn header(root: &Node, found: &mut Diagnostics) -> Header {
 static NAME: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z][a-z0-9-]{0,30}$"));
 static REGION: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z]{2}(-[a-z]+)+-[0-9]$"));
 static ACCOUNT: LazyLock<Regex> = LazyLock::new(|| pattern("^[0-9]{12}$"));
+static BUCKET: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"));
 static DURATION: LazyLock<Regex> = LazyLock::new(|| pattern("^([1-9][0-9]{0,4})(m|h|d)$"));
 
 fn pattern(pattern: &str) -> Regex {
@@ -63,6 +77,25 @@ fn name(root: &Node, found: &mut Diagnostics) -> String {
 
 fn target(node: &Node, found: &mut Diagnostics) -> Option<Target> {
     Some(if word(node, &["sandbox", "aws"], found)? == "aws" { Target::Aws } else { Target::Sandbox })
+}
+
+/// `local`, `s3`, or a block that names the bucket.
+fn lease(node: &Node, found: &mut Diagnostics) -> Option<LeasePlace> {
+    if node.scalar().is_some() {
+        let is_local = word(node, &["local", "s3"], found)? == "local";
+        return Some(if is_local { LeasePlace::Local } else { LeasePlace::S3 { bucket: None } });
+    }
+    if !is_block(node, found) {
+        return None;
+    }
+    known_keys(node, &["bucket"], "`lease`", found);
+    let Some(bucket) = node.get("bucket") else {
+        let help = "Write `lease: s3` for the account's own bucket of leases.";
+        found.push(missing("bucket", "`lease`", start(node)).with_help(help));
+        return None;
+    };
+    let bucket = matching(bucket, &BUCKET, "the name of a bucket", found)?;
+    Some(LeasePlace::S3 { bucket: Some(bucket) })
 }
 
 fn tags(node: &Node, found: &mut Diagnostics) -> BTreeMap<String, String> {

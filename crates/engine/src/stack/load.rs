@@ -193,6 +193,7 @@ fn read(
         target,
         region: header.region,
         account: header.account,
+        lease: header.lease,
         tags: header.tags,
         expires: header.expires,
         resources: read.resources,

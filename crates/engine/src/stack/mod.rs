@@ -34,6 +34,19 @@ pub enum Target {
     Aws,
 }
 
+/// Where the lease lies that keeps a stack to one writer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeasePlace {
+    /// On this machine alone.
+    Local,
+    /// In S3, where every machine of the account sees it.
+    S3 {
+        /// The bucket; the account's bucket of leases unless named.
+        bucket: Option<String>,
+    },
+}
+
 /// A loaded stack: every reference is resolved to a marker, every default filled in.
 #[derive(Clone, Debug)]
 pub struct Stack {
@@ -45,6 +58,8 @@ pub struct Stack {
     pub region: Option<String>,
     /// `aws.account`, compared with the caller's before any other call.
     pub account: Option<String>,
+    /// `lease:` and its place in the file; what is not said depends on the target.
+    pub lease: Option<(LeasePlace, Span)>,
     /// `tags:`, put on every object beside the ownership tags.
     pub tags: BTreeMap<String, String>,
     /// `expires:` in seconds from apply.

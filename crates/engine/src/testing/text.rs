@@ -27,6 +27,7 @@ pub fn stack(text: &str) -> Stack {
         target: Target::Sandbox,
         region: None,
         account: None,
+        lease: None,
         tags: BTreeMap::new(),
         expires: None,
         resources: IndexMap::new(),
