@@ -1,4 +1,4 @@
-//! `towpath apply` and `towpath destroy`: the question, the run.
+//! `towpath apply`: the question, the run.
 
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::sync::mpsc;
 use towpath_engine::apply::{self, Context, Summary};
+use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Plan, Verb, changed_since};
 
 use super::lease::{Held, Steps, hold};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan};
+use super::{CliError, Consent, Exit, Global, Selection, plan, slots};
 use crate::report::output::{Output, Progress};
 use crate::report::plan::text;
 use crate::report::run::Run;
@@ -21,15 +22,6 @@ use crate::report::style::{duration, plural};
 pub(super) struct ApplyArgs {
     /// A plan saved by `towpath plan --out`: exactly that is done, or nothing
     file: Option<PathBuf>,
-    #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    consent: Consent,
-}
-
-/// Arguments of `towpath destroy`.
-#[derive(Debug, Args)]
-pub(super) struct DestroyArgs {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
@@ -64,7 +56,7 @@ async fn apply_saved(
         return Err(changed.iter().fold(error, CliError::because).hint("make a new one: towpath plan --out FILE"));
     }
     allowed(&plan)?;
-    carry_out(session, held, &plan, "apply", output).await
+    act(session, held, &plan, &observation, "apply", output).await
 }
 
 async fn apply_now(
@@ -74,23 +66,28 @@ async fn apply_now(
     consent: Consent,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let (plan, _) = plan::make(session, selection, Verb::Apply, output).await?;
+    let (plan, observation) = plan::make(session, selection, Verb::Apply, output).await?;
     show(&plan, output);
     allowed(&plan)?;
     if plan.is_empty() {
         return Ok(Exit::Done);
     }
     ask(consent, "Apply this plan?", output)?;
-    carry_out(session, held, &plan, "apply", output).await
+    act(session, held, &plan, &observation, "apply", output).await
 }
 
-/// Destroys what the stack owns.
-pub(super) async fn destroy(global: &Global, args: &DestroyArgs, output: &Output) -> Result<Exit, CliError> {
-    let session = Session::open(global, output).await?;
-    let held = hold(&session, "destroy", args.consent, output).await?;
-    let result = super::down::destroy(&session, &held, &args.selection, args.consent, output).await;
-    held.release().await;
-    session.close().await;
+/// Carries the plan out. The slots of tasks that it deletes go too, whatever became of the rest.
+pub(super) async fn act(
+    session: &Session,
+    held: &Held,
+    plan: &Plan,
+    observation: &Observation,
+    verb: &str,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let tasks = slots::deleted(session, plan, observation).await?;
+    let result = carry_out(session, held, plan, verb, output).await;
+    slots::warn(&slots::release(session, &tasks, output).await?, output);
     result
 }
 

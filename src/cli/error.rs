@@ -98,6 +98,15 @@ impl CliError {
         self
     }
 
+    /// The message and its causes in one line, for a place where the failure is only part of the matter.
+    pub(super) fn summary(&self) -> String {
+        let parts: Vec<&str> = std::iter::once(&self.message)
+            .chain(&self.causes)
+            .map(|part| part.lines().next().unwrap_or_default())
+            .collect();
+        parts.join(": ")
+    }
+
     /// Says it on stderr, and as an event with `--json`.
     pub fn show(&self, output: &Output) {
         output.json(

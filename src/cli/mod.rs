@@ -13,6 +13,7 @@ mod error;
 mod explain;
 mod interrupt;
 mod lease;
+mod leftovers;
 mod migrate;
 mod models;
 mod plan;
@@ -20,6 +21,7 @@ mod sample;
 mod sandbox;
 mod schema;
 mod session;
+mod slots;
 mod status;
 mod up;
 mod upload;
@@ -130,7 +132,7 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Delete everything the stack owns, then list what is left
     #[command(after_help = "Example:\n  towpath destroy --allow-data-loss warehouse")]
-    Destroy(apply::DestroyArgs),
+    Destroy(down::DownArgs),
     /// List what differs from the stack, field by field; accept differences into the file
     #[command(after_help = "Examples:\n  towpath drift\n  towpath drift --accept instance.storage_gb")]
     Drift(drift::DriftArgs),
@@ -160,7 +162,7 @@ enum Command {
     #[command(after_help = "Example:\n  towpath up --yes")]
     Up(up::UpArgs),
     /// Destroy the stack and prove that nothing is left
-    #[command(after_help = "Example:\n  towpath down --yes")]
+    #[command(after_help = "Examples:\n  towpath down --yes\n  towpath down --purge --purge-snapshot club-final")]
     Down(down::DownArgs),
     /// Write sample data
     #[command(after_help = "Example:\n  towpath sample club --scale 1 --seed 7 --out data/club")]
@@ -220,7 +222,6 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Check => check::run(global, output),
         Command::Plan(args) => plan::run(global, &args, output).await,
         Command::Apply(args) => apply::run(global, &args, output).await,
-        Command::Destroy(args) => apply::destroy(global, &args, output).await,
         Command::Drift(args) => drift::run(global, &args, output).await,
         Command::Adopt(args) => adopt::run(global, &args, output).await,
         Command::Status => status::run(global, output).await,
@@ -229,7 +230,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Validate(args) => migrate::validate(global, &args, output).await,
         Command::Models(args) => models::run(global, &args, output).await,
         Command::Up(args) => up::run(global, &args, output).await,
-        Command::Down(args) => down::run(global, &args, output).await,
+        Command::Destroy(args) | Command::Down(args) => down::run(global, &args, output).await,
         Command::Sample(args) => sample::run(&args, output),
         Command::Sandbox(args) => sandbox::run(global, &args, output).await,
         Command::SandboxSupervisor { directory } => sandbox::supervise(&directory).await,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use towpath_engine::plan::Verb;
 
-use super::apply::{allowed, ask, carry_out, show};
+use super::apply::{act, allowed, ask, show};
 use super::lease::{Held, hold};
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, data, migrate, models, plan, upload};
@@ -42,13 +42,13 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
         held.step(&text.to_lowercase());
         output.talk(&format!("\n{}", output.talk_color.bold(text)));
     };
-    let (plan, _) = plan::make(session, &Selection::default(), Verb::Apply, output).await?;
+    let (plan, observation) = plan::make(session, &Selection::default(), Verb::Apply, output).await?;
     show(&plan, output);
     allowed(&plan)?;
     ask_once(&plan, consent, output)?;
     if !plan.is_empty() {
         title("Applying");
-        let exit = carry_out(session, held, &plan, "up", output).await?;
+        let exit = act(session, held, &plan, &observation, "up", output).await?;
         if exit != Exit::Done {
             return Ok(exit);
         }

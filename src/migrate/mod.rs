@@ -9,6 +9,7 @@ mod confirm;
 mod dms;
 mod mappings;
 mod preflight;
+pub mod slots;
 mod start;
 mod watch;
 

@@ -5,6 +5,7 @@
 
 pub mod data;
 pub mod diagnostics;
+pub mod leftovers;
 pub mod models;
 pub mod output;
 pub mod plan;

@@ -11,7 +11,7 @@ use crate::env::{Running, TestEnvironment};
 /// The sandbox of a project, served for as long as this lives.
 pub(crate) struct Aws {
     address: String,
-    _server: Running,
+    _server: Option<Running>,
 }
 
 impl Aws {
@@ -20,7 +20,19 @@ impl Aws {
         let mut server = Running::start(environment, &["sandbox", "--port", "0"]);
         let line = server.wait_for("http://127.0.0.1:").expect("the sandbox says where it listens");
         let address = line.rsplit("http://").next().unwrap().split_whitespace().next().unwrap().to_owned();
-        Self { address, _server: server }
+        Self { address, _server: Some(server) }
+    }
+
+    /// A client of a sandbox that is served already.
+    pub(crate) fn at(endpoint: &str) -> Self {
+        Self { address: endpoint.trim_start_matches("http://").to_owned(), _server: None }
+    }
+
+    /// Calls an operation of a JSON service by its target; AWS's answer, or `status body`.
+    pub(crate) fn json(&self, service: &str, target: &str, input: &Value) -> Result<Value, String> {
+        let headers = format!("content-type: application/x-amz-json-1.1\r\nx-amz-target: {target}\r\n");
+        let (status, body) = self.send("POST /", service, &headers, input.to_string().as_bytes());
+        if status == 200 { Ok(serde_json::from_str(&body).unwrap()) } else { Err(format!("{status} {body}")) }
     }
 
     /// Where it listens, as `http://127.0.0.1:PORT`.
@@ -30,10 +42,7 @@ impl Aws {
 
     /// Calls an operation of DMS; AWS's answer, or `status body`.
     pub(crate) fn dms(&self, operation: &str, input: &Value) -> Result<Value, String> {
-        let headers =
-            format!("content-type: application/x-amz-json-1.1\r\nx-amz-target: AmazonDMSv20160101.{operation}\r\n");
-        let (status, body) = self.send("POST /", "dms", &headers, input.to_string().as_bytes());
-        if status == 200 { Ok(serde_json::from_str(&body).unwrap()) } else { Err(format!("{status} {body}")) }
+        self.json("dms", &format!("AmazonDMSv20160101.{operation}"), input)
     }
 
     /// Makes or deletes a bucket.

@@ -10,6 +10,7 @@ mod apply;
 mod architecture;
 mod aws;
 mod check;
+mod down;
 mod env;
 mod generated;
 mod help;

@@ -94,6 +94,7 @@ struct Inner {
     heard: Mutex<BTreeSet<String>>,
     namespaces: Shared<Vec<aws_sdk_redshiftserverless::types::Namespace>>,
     dms: OnceCell<aws_sdk_databasemigration::Client>,
+    cloudwatch_logs: OnceCell<aws_sdk_cloudwatchlogs::Client>,
     ec2: OnceCell<aws_sdk_ec2::Client>,
     iam: OnceCell<aws_sdk_iam::Client>,
     redshift_data: OnceCell<aws_sdk_redshiftdata::Client>,
@@ -159,6 +160,7 @@ impl Cloud {
             heard: Mutex::default(),
             namespaces: Shared::default(),
             dms: OnceCell::new(),
+            cloudwatch_logs: OnceCell::new(),
             ec2: OnceCell::new(),
             iam: OnceCell::new(),
             redshift_data: OnceCell::new(),
@@ -178,6 +180,11 @@ impl Cloud {
         /// Database Migration Service.
         dms,
         aws_sdk_databasemigration
+    );
+    client!(
+        /// CloudWatch Logs.
+        cloudwatch_logs,
+        aws_sdk_cloudwatchlogs
     );
     client!(
         /// EC2.

@@ -11,9 +11,11 @@ use aws_sdk_databasemigration::types::{
 use aws_smithy_types::DateTime;
 use chrono::{DateTime as Moment, Utc};
 use towpath_engine::fault::{Fault, FaultClass};
+use towpath_engine::kind::Place;
 
 use crate::cloud::Cloud;
 use crate::fault::fault;
+use crate::kinds::dms_common;
 
 /// The most tables one `ReloadTables` takes.
 const RELOAD_BATCH: usize = 10;
@@ -40,6 +42,11 @@ pub enum StartType {
     Resume,
     /// Loads all tables again; what is on the target is lost unless the settings keep it.
     Reload,
+}
+
+/// The ARN of the task of this identifier, as towpath makes it: known before the task exists and after it is gone.
+pub fn task_arn(place: &Place, identity: &str) -> String {
+    dms_common::arn(place, "task", &dms_common::resource_identifier(identity))
 }
 
 /// A task as it stands.

@@ -87,6 +87,7 @@ pub fn classify(operation: &str, code: &str, message: &str, status: Option<u16>)
         "redshift-serverless" => redshift_serverless(code, message),
         "redshift-data" => redshift_data(code, message),
         "secretsmanager" => secretsmanager(code, message),
+        "logs" => logs(code),
         "s3" => s3(code),
         _ => None,
     };
@@ -252,6 +253,16 @@ fn secretsmanager(code: &str, message: &str) -> Option<FaultClass> {
     })
 }
 
+fn logs(code: &str) -> Option<FaultClass> {
+    Some(match code {
+        "ResourceNotFoundException" => FaultClass::NotFound,
+        "ResourceAlreadyExistsException" => FaultClass::AlreadyExists,
+        // "Multiple concurrent requests to update the same resource were in conflict."
+        "OperationAbortedException" => FaultClass::Busy,
+        _ => return None,
+    })
+}
+
 fn s3(code: &str) -> Option<FaultClass> {
     Some(match code {
         "NoSuchBucket"
@@ -296,6 +307,8 @@ mod tests {
             ("redshift-serverless:DeleteNamespace", "ConflictException", "operation running", FaultClass::Busy),
             ("secretsmanager:CreateSecret", "InvalidRequestException", "scheduled for deletion", FaultClass::Busy),
             ("s3:HeadBucket", "NotFound", "", FaultClass::NotFound),
+            ("logs:DeleteLogGroup", "ResourceNotFoundException", "", FaultClass::NotFound),
+            ("logs:DeleteLogGroup", "OperationAbortedException", "", FaultClass::Busy),
             ("dms:DescribeEndpoints", "ThrottlingException", "Rate exceeded", FaultClass::Throttled),
             ("ec2:DescribeVpcs", "RequestThrottled", "", FaultClass::Throttled),
         ];

@@ -59,7 +59,7 @@ pub(super) fn check_name(name: Option<&String>, limit: usize) -> Option<(String,
 
 /// The `ResourceIdentifier` given at creation, which becomes the end of the ARN: the identity
 /// itself, or where that is too long its beginning and a hash of the whole.
-pub(super) fn resource_identifier(identity: &str) -> String {
+pub(crate) fn resource_identifier(identity: &str) -> String {
     if identity.len() <= RESOURCE_IDENTIFIER_LIMIT {
         return identity.to_owned();
     }
@@ -70,7 +70,7 @@ pub(super) fn resource_identifier(identity: &str) -> String {
 }
 
 /// The ARN of a DMS object; `thing` is `rep`, `endpoint`, `task` or `subgrp`.
-pub(super) fn arn(place: &Place, thing: &str, id: &str) -> String {
+pub(crate) fn arn(place: &Place, thing: &str, id: &str) -> String {
     format!("arn:{}:dms:{}:{}:{thing}:{id}", place.partition, place.region, place.account)
 }
 

@@ -26,9 +26,6 @@ mod spec;
 use rules::{Atom, Direction};
 pub use spec::{Egress, Ingress, Peers, Spec, VpcChoice, VpcTag};
 
-/// How DMS describes the network interfaces of its replication instances.
-const DMS_INTERFACE: &str = "DMSNetworkInterface";
-
 /// The kind `ec2/security_group`.
 pub struct SecurityGroup {
     cloud: Cloud,
@@ -196,27 +193,7 @@ impl SecurityGroup {
             let ids = crossing.filter_map(|rule| rule.security_group_rule_id.clone()).collect();
             self.revoke(group, ids, direction).await?;
         }
-        for interface in self.interfaces(group).await? {
-            let is_left_behind = interface.description().is_some_and(|text| text.starts_with(DMS_INTERFACE))
-                && interface.status() == Some(&aws_sdk_ec2::types::NetworkInterfaceStatus::Available);
-            if !is_left_behind {
-                continue;
-            }
-            let call = self.cloud.ec2().await.delete_network_interface();
-            let call = call.set_network_interface_id(interface.network_interface_id);
-            match call.send().await.map_err(fault("ec2:DeleteNetworkInterface")) {
-                Err(fault) if !fault.is_not_found() => return Err(fault),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn interfaces(&self, group: &str) -> Result<Vec<aws_sdk_ec2::types::NetworkInterface>, Fault> {
-        let filter = Filter::builder().name("group-id").values(group).build();
-        let call = self.cloud.ec2().await.describe_network_interfaces().filters(filter);
-        let pages = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-        pages.map_err(fault("ec2:DescribeNetworkInterfaces"))
+        super::vpc::clear_interfaces(&self.cloud, "group-id", group).await
     }
 
     /// The id of the only VPC with these tags.

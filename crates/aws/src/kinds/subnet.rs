@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{ResourceType, SubnetState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use towpath_engine::fault::Fault;
+use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
     DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Poll, Readiness, Scope, Seconds, Tags,
     physical_name,
@@ -17,7 +17,7 @@ use towpath_engine::value::Value;
 
 use super::dms_common::{SYNCHRONOUS, SYNCHRONOUS_POLL, state};
 use super::security_group::tag_specification;
-use super::vpc::{NAME_TAG, add_tags, canonical_block, ec2_arn, interfaces, named, wrong_block};
+use super::vpc::{NAME_TAG, add_tags, canonical_block, clear_interfaces, ec2_arn, interfaces, named, wrong_block};
 use crate::cloud::{Cloud, ec2_tags};
 use crate::fault::fault;
 
@@ -154,8 +154,17 @@ impl Kind for Subnet {
     }
 
     async fn delete(&self, object: &Object, _options: &DeleteOptions) -> Result<(), Fault> {
-        let call = self.cloud.ec2().await.delete_subnet().subnet_id(&object.identity);
-        call.send().await.map(drop).map_err(fault("ec2:DeleteSubnet"))
+        let delete = async || {
+            let call = self.cloud.ec2().await.delete_subnet().subnet_id(&object.identity);
+            call.send().await.map(drop).map_err(fault("ec2:DeleteSubnet"))
+        };
+        match delete().await {
+            Err(fault) if fault.class == FaultClass::Busy => {
+                clear_interfaces(&self.cloud, "subnet-id", &object.identity).await?;
+                delete().await
+            }
+            other => other,
+        }
     }
 
     async fn tag(&self, object: &Object, tags: &Tags) -> Result<(), Fault> {

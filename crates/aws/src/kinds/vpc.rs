@@ -4,7 +4,7 @@
 //! reaches S3 and other services from it through VPC endpoints only. The service assigns the identity
 //! (`vpc-…`); the name is the tag `Name`, and a VPC is found again by its owner's tags.
 
-use aws_sdk_ec2::types::{Filter, ResourceType, VpcState};
+use aws_sdk_ec2::types::{Filter, NetworkInterface, NetworkInterfaceStatus, ResourceType, VpcState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -106,12 +106,36 @@ pub(super) async fn add_tags(cloud: &Cloud, id: &str, tags: &Tags) -> Result<(),
     call.send().await.map(drop).map_err(fault("ec2:CreateTags"))
 }
 
-/// The network interfaces that a filter finds, in words.
-pub(super) async fn interfaces(cloud: &Cloud, filter: &str, value: &str) -> Result<Vec<String>, Fault> {
+async fn live_interfaces(cloud: &Cloud, filter: &str, value: &str) -> Result<Vec<NetworkInterface>, Fault> {
     let filter = Filter::builder().name(filter).values(value).build();
     let call = cloud.ec2().await.describe_network_interfaces().filters(filter);
     let found = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-    let words = |interface: aws_sdk_ec2::types::NetworkInterface| {
+    found.map_err(fault("ec2:DescribeNetworkInterfaces"))
+}
+
+/// Deletes the interfaces that DMS left behind detached: those of deleted instances keep groups and subnets from being
+/// deleted for minutes, and sometimes for ever.
+pub(super) async fn clear_interfaces(cloud: &Cloud, filter: &str, value: &str) -> Result<(), Fault> {
+    for interface in live_interfaces(cloud, filter, value).await? {
+        let is_left_behind = interface.description().is_some_and(|text| text.starts_with(crate::sweep::DMS_INTERFACE))
+            && interface.status() == Some(&NetworkInterfaceStatus::Available);
+        if !is_left_behind {
+            continue;
+        }
+        let call = cloud.ec2().await.delete_network_interface();
+        let call = call.set_network_interface_id(interface.network_interface_id);
+        match call.send().await.map_err(fault("ec2:DeleteNetworkInterface")) {
+            Err(fault) if !fault.is_not_found() => return Err(fault),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The network interfaces that a filter finds, in words.
+pub(super) async fn interfaces(cloud: &Cloud, filter: &str, value: &str) -> Result<Vec<String>, Fault> {
+    let found = live_interfaces(cloud, filter, value).await;
+    let words = |interface: NetworkInterface| {
         format!(
             "network interface {} ({}, {})",
             interface.network_interface_id.unwrap_or_default(),
@@ -119,7 +143,7 @@ pub(super) async fn interfaces(cloud: &Cloud, filter: &str, value: &str) -> Resu
             interface.status.map_or_else(|| "no status".to_owned(), |status| status.as_str().to_owned()),
         )
     };
-    Ok(found.map_err(fault("ec2:DescribeNetworkInterfaces"))?.into_iter().map(words).collect())
+    Ok(found?.into_iter().map(words).collect())
 }
 
 impl Kind for Vpc {

@@ -5,6 +5,7 @@
 pub(crate) mod dms;
 mod ec2;
 mod iam;
+pub(crate) mod logs;
 mod managed_policies;
 pub(crate) mod redshift_data;
 mod redshift_serverless;
@@ -24,6 +25,7 @@ pub(crate) const SERVICES: &[Service] = &[
     dms::SERVICE,
     ec2::SERVICE,
     iam::SERVICE,
+    logs::SERVICE,
     redshift_data::SERVICE,
     redshift_serverless::SERVICE,
     s3::SERVICE,

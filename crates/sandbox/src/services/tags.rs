@@ -23,6 +23,17 @@ pub(crate) fn read(input: Input<'_>, name: &str) -> Result<Tags, ApiError> {
     Ok(tags)
 }
 
+/// The tags of the map member `name`: values by key.
+pub(crate) fn read_map(input: Input<'_>, name: &str) -> Result<Tags, ApiError> {
+    let mut tags = Tags::new();
+    for (key, value) in input.get(name).and_then(Value::as_object).into_iter().flatten() {
+        let value = value.as_str().ok_or_else(|| input.invalid(format!("{name} must be a map of strings")))?;
+        check(input, key, value)?;
+        tags.insert(key.clone(), value.to_owned());
+    }
+    Ok(tags)
+}
+
 fn check(input: Input<'_>, key: &str, value: &str) -> Result<(), ApiError> {
     if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
         return Err(input.invalid("Tag keys have 1 to 128 characters and values at most 256"));

@@ -188,3 +188,35 @@ async fn every_fault_has_its_effect() {
         sandbox.shutdown().await;
     }
 }
+
+/// `CreateLogGroup`: `ResourceAlreadyExistsException`; "Log group names can be between 1 and 512 characters long", of
+/// a-z, A-Z, 0-9, '_', '-', '/', '.' and '#'. `DeleteLogGroup`: `ResourceNotFoundException`. `DescribeLogGroups`: "results
+/// are ASCII-sorted by log group name", at most 50 a page. `PutLogEvents`: "the sum of all event messages in UTF-8, plus
+/// 26 bytes for each log event" (CloudWatch Logs API reference).
+#[tokio::test]
+async fn log_groups_refuse_and_count_as_cloudwatch_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let create = async |name: &str| aws.json("logs:CreateLogGroup", json!({"logGroupName": name})).await;
+    for name in ["dms-tasks-club", "/aws/redshift/club/userlog"] {
+        create(name).await.unwrap();
+    }
+    assert_eq!(code(create("dms-tasks-club").await).0, "ResourceAlreadyExistsException");
+    assert_eq!(code(create("with a blank").await).0, "InvalidParameterException");
+    let stream = json!({"logGroupName": "dms-tasks-club", "logStreamName": "dms-task-load"});
+    aws.json("logs:CreateLogStream", stream.clone()).await.unwrap();
+    let mut events = stream;
+    events["logEvents"] = json!([{"timestamp": 1, "message": "12345"}, {"timestamp": 2, "message": "678"}]);
+    aws.json("logs:PutLogEvents", events).await.unwrap();
+    let all = aws.json("logs:DescribeLogGroups", json!({"limit": 1})).await.unwrap();
+    assert_eq!(all["logGroups"][0]["logGroupName"], "/aws/redshift/club/userlog");
+    let rest = aws.json("logs:DescribeLogGroups", json!({"limit": 1, "nextToken": all["nextToken"]})).await.unwrap();
+    assert_eq!(rest["logGroups"][0]["storedBytes"], 60);
+    assert_eq!(code(aws.json("logs:DescribeLogGroups", json!({"limit": 51})).await).0, "InvalidParameterException");
+    let none = aws.json("logs:DescribeLogGroups", json!({"logGroupNamePrefix": "dms-tasks-other"})).await.unwrap();
+    assert_eq!(none["logGroups"], json!([]));
+    let delete = json!({"logGroupName": "dms-tasks-club"});
+    aws.json("logs:DeleteLogGroup", delete.clone()).await.unwrap();
+    assert_eq!(code(aws.json("logs:DeleteLogGroup", delete).await).0, "ResourceNotFoundException");
+    sandbox.shutdown().await;
+}

@@ -66,6 +66,7 @@ impl Aws {
         let (service, operation) = call.split_once(':').unwrap();
         let target = match service {
             "dms" => "AmazonDMSv20160101",
+            "logs" => "Logs_20140328",
             "redshift-serverless" => "RedshiftServerless",
             "secretsmanager" => "secretsmanager",
             "tagging" => "ResourceGroupsTaggingAPI_20170126",

@@ -142,10 +142,20 @@ pub(crate) struct NetworkInterface {
     pub(crate) requester: String,
     /// Its attachment (`eni-attach-…`), when attached.
     pub(crate) attachment: Option<String>,
+    /// When its attachment ends by itself.
+    #[serde(default)]
+    pub(crate) detached_at: Option<Timestamp>,
     /// When it disappears by itself.
     pub(crate) gone_at: Option<Timestamp>,
     /// Tags.
     pub(crate) tags: Tags,
+}
+
+impl NetworkInterface {
+    /// Its attachment, while it has one.
+    pub(crate) fn attachment(&self, now: Timestamp) -> Option<&str> {
+        self.attachment.as_deref().filter(|_| self.detached_at.is_none_or(|detached| detached > now))
+    }
 }
 
 /// A route table.
@@ -307,6 +317,7 @@ impl Ec2 {
             private_address: format!("{network}.{}", 10 + used % 240),
             requester: requester.to_owned(),
             attachment: Some(ec2_id("eni-attach")),
+            detached_at: None,
             gone_at: None,
             tags: Tags::new(),
         };

@@ -6,6 +6,7 @@
 pub(crate) mod dms;
 pub(crate) mod ec2;
 pub(crate) mod iam;
+pub(crate) mod logs;
 pub(crate) mod redshift_data;
 pub(crate) mod redshift_serverless;
 pub(crate) mod s3;
@@ -31,6 +32,9 @@ pub(crate) struct World {
     pub ec2: ec2::Ec2,
     /// State of IAM.
     pub(crate) iam: iam::Iam,
+    /// State of CloudWatch Logs.
+    #[serde(default)]
+    pub(crate) logs: logs::Logs,
     /// State of S3.
     pub s3: s3::S3,
     /// State of Secrets Manager.
@@ -55,6 +59,7 @@ impl World {
             region: place.region.clone(),
             ec2: ec2::Ec2::fresh(place),
             iam: iam::Iam::default(),
+            logs: logs::Logs::default(),
             s3: s3::S3::default(),
             secretsmanager: secretsmanager::SecretsManager::default(),
             dms: dms::Dms::default(),
@@ -66,6 +71,7 @@ impl World {
     /// Every object that bears tags, by ARN, as the tagging API lists them.
     pub(crate) fn tagged(&self, place: &Place) -> Vec<(String, Tags)> {
         let mut all = self.ec2.tagged(place);
+        all.extend(self.logs.tagged());
         all.extend(self.s3.tagged(place.partition()));
         all.extend(self.secretsmanager.tagged());
         all.extend(self.dms.tagged());

@@ -304,6 +304,8 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if let Some(id) = &instance.interface {
         surroundings::drop_interface(call, id, gone);
     }
+    // The instance's log group goes with it.
+    call.world.logs.groups.remove(&surroundings::log_group(&name));
     call.world.dms.connections.retain(|connection| connection.instance_arn != instance.arn);
     call.world.dms.tags.shift_remove(&instance.arn);
     tell(call, &name, "Replication instance deleted", "deletion");

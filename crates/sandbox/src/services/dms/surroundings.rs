@@ -1,17 +1,29 @@
-//! What DMS asks of other services: subnets, roles, and the network interfaces of its instances.
+//! What DMS asks of other services: subnets, roles, the network interfaces of its instances, and logs.
 
 use std::time::Duration;
 
-use crate::call::{ApiError, Call};
+use serde_json::Value;
+
+use super::settings;
+use crate::call::{ApiError, Call, Fate};
+use crate::clock::Timestamp;
+use crate::services::logs;
+use crate::world::dms::Task;
 use crate::world::ec2::Subnet;
 
 /// The role DMS makes network interfaces with.
 pub(super) const VPC_ROLE: &str = "dms-vpc-role";
 /// The principal of DMS itself.
 pub(super) const DMS_PRINCIPAL: &str = "dms.amazonaws.com";
+/// The role DMS writes logs with.
+const LOGS_ROLE: &str = "dms-cloudwatch-logs-role";
 const INTERFACE: &str = "DMSNetworkInterface";
+/// How long the interface of a deleted instance stays attached.
+const DETACHES: Duration = Duration::from_mins(1);
 /// How long the interface of a deleted instance stays.
 const LINGERS: Duration = Duration::from_mins(5);
+/// Bytes that a start of a task writes to its log.
+const LOGGED: u64 = 16_384;
 
 /// A subnet by id.
 pub(super) fn subnet<'a>(call: &'a Call<'_>, id: &str) -> Option<&'a Subnet> {
@@ -40,11 +52,9 @@ pub(super) fn require_vpc_role(call: &Call<'_>) -> Result<(), ApiError> {
 
 /// Whether an instance of DMS has its interface in the subnet.
 pub(super) fn holds_instance(call: &Call<'_>, subnet: &str) -> bool {
-    call.world
-        .ec2
-        .network_interfaces
-        .values()
-        .any(|interface| interface.subnet_id == subnet && interface.requester == "dms" && interface.gone_at.is_none())
+    call.world.ec2.network_interfaces.values().any(|interface| {
+        interface.subnet_id == subnet && interface.requester == "dms" && interface.detached_at.is_none()
+    })
 }
 
 /// Makes the interface of a new instance; gives its id.
@@ -53,13 +63,38 @@ pub(super) fn add_interface(call: &mut Call<'_>, subnet_id: &str, groups: &[Stri
     Some(call.world.ec2.add_service_interface(&subnet, groups, INTERFACE, "dms"))
 }
 
-/// Lets the interface of a deleted instance disappear some minutes after the instance.
-pub(super) fn drop_interface(call: &mut Call<'_>, id: &str, instance_gone: crate::clock::Timestamp) {
+/// Lets the interface of a deleted instance disappear some minutes after the instance, or never: "sometimes DMS leaves
+/// it behind" (hashicorp/terraform-provider-aws, issue 7600), which is what a failing deletion plays.
+pub(super) fn drop_interface(call: &mut Call<'_>, id: &str, instance_gone: Timestamp) {
+    let detached_at = instance_gone.plus(call.clock.scaled(DETACHES));
     let gone_at = instance_gone.plus(call.clock.scaled(LINGERS));
+    let stays = call.fate == Fate::Failure;
     if let Some(interface) = call.world.ec2.network_interfaces.get_mut(id) {
-        interface.gone_at = Some(gone_at);
-        interface.attachment = None;
+        interface.gone_at = (!stays).then_some(gone_at);
+        interface.detached_at = Some(detached_at);
     }
+}
+
+/// The log group of an instance. Source: DMS user guide, "Monitoring AWS DMS tasks".
+pub(super) fn log_group(instance: &str) -> String {
+    format!("dms-tasks-{instance}")
+}
+
+/// The log group and stream of a task that writes logs.
+pub(super) fn log_names(call: &Call<'_>, task: &Task) -> Option<(String, String)> {
+    if settings::expanded(&task.settings)["Logging"]["EnableLogging"] != Value::Bool(true) {
+        return None;
+    }
+    let instance = call.world.dms.instances.values().find(|instance| instance.arn == task.instance_arn)?;
+    let id = task.arn.rsplit(':').next()?;
+    Some((log_group(&instance.identifier), format!("dms-task-{id}")))
+}
+
+/// Writes to the log of a task that was started. Without the role no group appears, and the task runs all the same.
+pub(super) fn log(call: &mut Call<'_>, task: &Task) {
+    let Some((group, stream)) = log_names(call, task).filter(|_| role_is_usable(call, LOGS_ROLE)) else { return };
+    let (arn, now) = (logs::arn(call.place, &group), call.clock.now());
+    call.world.logs.written(arn, &group, &stream, LOGGED, now);
 }
 
 /// Gives an instance's interface other security groups.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::common::{
     check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, wrong_state,
 };
-use super::{connections, endpoints, instances, run, settings};
+use super::{connections, endpoints, instances, run, settings, surroundings};
 use crate::call::{ApiError, Call, Fate};
 use crate::clock::Timestamp;
 use crate::load::Mappings;
@@ -240,6 +240,7 @@ pub(super) fn start(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if let Some((owner, _)) = &task.owner {
         run::begin(call, &task.arn, owner);
     }
+    surroundings::log(call, &task);
     let shown = show(call, &task, true);
     call.world.dms.tasks.insert(task.identifier.clone(), task);
     Ok(json!({ "ReplicationTask": shown }))
@@ -325,7 +326,7 @@ fn show(call: &Call<'_>, task: &Task, with_settings: bool) -> Value {
         "SourceEndpointArn": task.source_arn, "TargetEndpointArn": task.target_arn, "ReplicationInstanceArn": task.instance_arn,
         "MigrationType": task.migration_type,
         "TableMappings": with_settings.then_some(&task.mappings),
-        "ReplicationTaskSettings": with_settings.then(|| settings::expanded(&task.settings).to_string()),
+        "ReplicationTaskSettings": with_settings.then(|| shown_settings(call, task)),
         "Status": status,
         "LastFailureMessage": task.failure.as_ref().filter(|_| ended),
         "StopReason": task.stop_reason.as_ref().filter(|_| ended),
@@ -334,4 +335,17 @@ fn show(call: &Call<'_>, task: &Task, with_settings: bool) -> Value {
         "TaskData": task.task_data,
         "ReplicationTaskStats": stats,
     })
+}
+
+/// The settings as DMS tells them, with the log group and stream it chose once the task has written to them.
+fn shown_settings(call: &Call<'_>, task: &Task) -> String {
+    let mut full = settings::expanded(&task.settings);
+    if let Some((group, stream)) = surroundings::log_names(call, task) {
+        let known = call.world.logs.groups.get(&group).is_some_and(|group| group.streams.contains_key(&stream));
+        if known {
+            full["Logging"]["CloudWatchLogGroup"] = json!(group);
+            full["Logging"]["CloudWatchLogStream"] = json!(stream);
+        }
+    }
+    full.to_string()
 }

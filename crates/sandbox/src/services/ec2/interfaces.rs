@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::filters::Filters;
 use super::{done, dry_run, listed, tag_set};
 use crate::call::{ApiError, Call};
+use crate::clock::Timestamp;
 use crate::world::ec2::NetworkInterface;
 
 /// The interfaces that are not gone yet.
@@ -25,17 +26,18 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
         "vpc-id",
     ];
     let filters = Filters::read(call.input, &known)?;
+    let now = call.clock.now();
     let ids = call.input.texts("NetworkInterfaceId")?;
     if let Some(id) = ids.iter().find(|id| !present(call).any(|interface| interface.id == **id)) {
         return Err(no_interface(id));
     }
     let field = |interface: &NetworkInterface, name: &str| match name {
-        "attachment.attachment-id" => interface.attachment.iter().cloned().collect(),
+        "attachment.attachment-id" => interface.attachment(now).map(str::to_owned).into_iter().collect(),
         "description" => vec![interface.description.clone()],
         "group-id" => interface.groups.clone(),
         "network-interface-id" => vec![interface.id.clone()],
         "requester-id" => vec![interface.requester.clone()],
-        "status" => vec![status(interface).to_owned()],
+        "status" => vec![status(interface, now).to_owned()],
         "subnet-id" => vec![interface.subnet_id.clone()],
         _ => vec![interface.vpc_id.clone()],
     };
@@ -56,7 +58,8 @@ fn describe_interface(call: &Call<'_>, interface: &NetworkInterface) -> Value {
             json!({"groupId": id, "groupName": name})
         })
         .collect();
-    let attachment = interface.attachment.as_ref().map(|id| {
+    let now = call.clock.now();
+    let attachment = interface.attachment(now).map(|id| {
         json!({"attachmentId": id, "status": "attached", "deviceIndex": 1, "deleteOnTermination": false, "instanceOwnerId": "amazon-aws"})
     });
     json!({
@@ -69,7 +72,7 @@ fn describe_interface(call: &Call<'_>, interface: &NetworkInterface) -> Value {
         "requesterId": interface.requester,
         "requesterManaged": !interface.requester.is_empty(),
         "interfaceType": "interface",
-        "status": status(interface),
+        "status": status(interface, now),
         "privateIpAddress": interface.private_address,
         "sourceDestCheck": true,
         "groupSet": groups,
@@ -78,14 +81,15 @@ fn describe_interface(call: &Call<'_>, interface: &NetworkInterface) -> Value {
     })
 }
 
-fn status(interface: &NetworkInterface) -> &'static str {
-    if interface.attachment.is_some() { "in-use" } else { "available" }
+fn status(interface: &NetworkInterface, now: Timestamp) -> &'static str {
+    if interface.attachment(now).is_some() { "in-use" } else { "available" }
 }
 
 pub(super) fn detach(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let attachment = call.input.required("AttachmentId")?;
     dry_run(call.input)?;
-    let found = present(call).find(|interface| interface.attachment.as_deref() == Some(attachment));
+    let now = call.clock.now();
+    let found = present(call).find(|interface| interface.attachment(now) == Some(attachment));
     let id = found.map(|interface| interface.id.clone()).ok_or_else(|| {
         ApiError::new("InvalidAttachmentID.NotFound", format!("The interface attachment '{attachment}' does not exist"))
     })?;
@@ -99,7 +103,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let id = call.input.required("NetworkInterfaceId")?;
     dry_run(call.input)?;
     let interface = present(call).find(|interface| interface.id == id).ok_or_else(|| no_interface(id))?;
-    if interface.attachment.is_some() {
+    if interface.attachment(call.clock.now()).is_some() {
         let message = format!("Network interface '{id}' is currently in use.");
         return Err(ApiError::new("InvalidParameterValue", message));
     }

@@ -10,6 +10,7 @@ use super::{CODES, parameters, results, warehouse};
 use crate::call::{ApiError, Input};
 use crate::clock::Timestamp;
 use crate::cloud::Cloud;
+use crate::services::logs;
 
 const MOST_IN_BATCH: usize = 40;
 const LONGEST_SQL: usize = 100 * 1024;
@@ -59,6 +60,7 @@ async fn submit(cloud: &Cloud, request: Input<'_>, sqls: Vec<String>, is_batch: 
     let config = warehouse::config(cloud, &namespace)
         .await
         .map_err(|error| ApiError::new("InternalServerException", error).status(500))?;
+    log(cloud, &namespace, &pieces);
     let session = match (earlier, request.integer("SessionKeepAliveSeconds")?) {
         (None, Some(_)) => Some(statements::open_session(&config).await.map_err(invalid)?),
         (earlier, _) => earlier,
@@ -88,6 +90,41 @@ async fn submit(cloud: &Cloud, request: Input<'_>, sqls: Vec<String>, is_batch: 
     cloud.spawn(statements::perform(statement.id.clone(), config));
     wait(request, &statement.id).await?;
     Ok(submitted(&statement))
+}
+
+/// Writes to the log groups of a namespace that exports logs: each is made by the first entry for it. Source: Redshift
+/// management guide, "Audit logging for Amazon Redshift Serverless": `/aws/redshift/<namespace>/<log_type>`.
+fn log(cloud: &Cloud, namespace: &str, sqls: &[String]) {
+    let exports = cloud.read(|world| {
+        world.redshift_serverless.namespaces.get(namespace).map(|own| own.log_exports.clone()).unwrap_or_default()
+    });
+    let exports = exports.unwrap_or_default();
+    if exports.is_empty() {
+        return;
+    }
+    let changes_users = |sql: &String| {
+        let mut words = sql.split_whitespace().map(str::to_lowercase);
+        let verb = words.next().is_some_and(|word| ["create", "alter", "drop"].contains(&word.as_str()));
+        verb && words.next().is_some_and(|word| word == "user")
+    };
+    let bytes = |sql: &String| sql.len() as u64 + 200;
+    let now = cloud.clock().now();
+    let written = cloud.write(|world| {
+        for export in &exports {
+            let bytes: u64 = match export.as_str() {
+                "userlog" => sqls.iter().filter(|sql| changes_users(sql)).map(bytes).sum(),
+                "useractivitylog" => sqls.iter().map(bytes).sum(),
+                _ => 300,
+            };
+            if bytes > 0 {
+                let group = format!("/aws/redshift/{namespace}/{export}");
+                world.logs.written(logs::arn(cloud.place(), &group), &group, "serverless", bytes, now);
+            }
+        }
+    });
+    if let Err(error) = written {
+        tracing::warn!(%error, "the audit log of a namespace could not be written");
+    }
 }
 
 fn submitted(statement: &Statement) -> Value {

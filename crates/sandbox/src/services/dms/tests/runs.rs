@@ -198,3 +198,31 @@ async fn tasks_stop_after_the_load_or_its_changes_when_told_to() {
     pipeline.wait_for_text("select string_agg(id::text, ',') from t", "2").await;
     sandbox.shutdown().await;
 }
+
+/// "On your behalf, DMS task will create the Log Group of the replication instance ... DMS will also destroy the Log Group
+/// and Streams if the DMS Replication Instance is destroyed" (blog.captaincy.io, hidden costs of DMS); without
+/// `dms-cloudwatch-logs-role` the task runs and the group never appears (DMS user guide, "Creating the IAM roles").
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_with_logging_makes_the_log_group_of_its_instance() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let pipeline = pipeline(&sandbox, &aws).await;
+    pipeline.origin.batch_execute("create table boats (id int primary key)").await.unwrap();
+    let settings = json!({"Logging": {"EnableLogging": true}});
+    let task = pipeline.make_task(&aws, "full-load", &settings).await;
+    let groups = async || aws.json("logs:DescribeLogGroups", json!({})).await.unwrap()["logGroups"].clone();
+    pipeline.start(&aws, &task, "start-replication").await;
+    aws.wait_for(&task, "stopped").await;
+    assert_eq!(groups().await, json!([]), "without the role there is no group");
+    aws.make_role("dms-cloudwatch-logs-role", &["dms.amazonaws.com"], "AmazonDMSCloudWatchLogsRole").await;
+    pipeline.start(&aws, &task, "reload-target").await;
+    let done = aws.wait_for(&task, "stopped").await;
+    let group = groups().await[0]["logGroupName"].as_str().unwrap().to_owned();
+    let settings = done["ReplicationTaskSettings"].as_str().unwrap();
+    assert!(group.starts_with("dms-tasks-") && settings.contains(&group), "{group} {settings}");
+    let instance = done["ReplicationInstanceArn"].clone();
+    aws.json("dms:DeleteReplicationTask", json!({"ReplicationTaskArn": task})).await.unwrap();
+    aws.json("dms:DeleteReplicationInstance", json!({"ReplicationInstanceArn": instance})).await.unwrap();
+    assert_eq!(groups().await, json!([]));
+    sandbox.shutdown().await;
+}

@@ -1,0 +1,181 @@
+//! What is left after a destroy, and deleting it where the user agreed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use towpath_aws::sweep::{self, Names, Sort};
+use towpath_engine::observe::Observation;
+use towpath_engine::plan::{Action, Plan, Verb};
+use towpath_engine::value::Value;
+
+use super::apply::ask;
+use super::down::Purge;
+use super::session::Session;
+use super::{CliError, Consent, Exit, plan, slots};
+use crate::report::leftovers::{self as report, Leftover};
+use crate::report::output::Output;
+use crate::report::style::plural;
+
+const INSTANCE: &str = "dms/replication_instance";
+
+/// Seconds on AWS for which the interfaces of a deleted instance are waited for. Source: the five minutes in section 1.2
+/// and 8.3 of the AWS fact sheet, and a minute on top.
+const LINGER: f64 = 360.0;
+
+/// Seconds between two looks at them.
+const LOOK: f64 = 10.0;
+
+/// What a destroy knows of instances only while they stand.
+#[derive(Default)]
+pub(super) struct Before {
+    /// Their private addresses.
+    addresses: BTreeSet<String>,
+}
+
+impl Before {
+    /// Of the instances that a plan deletes.
+    pub(super) fn of(plan: &Plan, observation: &Observation) -> Self {
+        let deletes = |identity: &str| {
+            plan.steps
+                .iter()
+                .any(|step| step.action == Action::Delete && step.address.kind == INSTANCE && step.identity == identity)
+        };
+        let deleted = observation.of(INSTANCE).iter().filter(|object| deletes(&object.identity));
+        let addresses = deleted.filter_map(|object| object.outputs.get("private_addresses")).flat_map(texts).collect();
+        Self { addresses }
+    }
+}
+
+/// The texts of a list.
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Lists what is left with its price, deletes what may be deleted, and says what remains.
+pub(super) async fn sweep(
+    session: &Session,
+    before: &Before,
+    purge: &Purge,
+    consent: Consent,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let read = |fault| CliError::failed("cannot read what is left", &fault);
+    let observation = plan::look(session, Verb::Destroy, &plan::remembered(session)?).await?;
+    let mut left = owned(session, &observation);
+    let names = names(session, before, &observation).await?;
+    let mut found = lingering(session, &names, output).await?;
+    let tasks = slots::gone(session, &observation).await?;
+    left.extend(slots::release(session, &tasks, output).await?);
+
+    let chosen: Vec<_> = found.iter().filter(|one| is_chosen(one, purge)).cloned().collect();
+    for name in &purge.purge_snapshot {
+        if !chosen.iter().any(|one| one.sort == Sort::Snapshot && one.name == *name) {
+            output.talk(&format!("There is no snapshot `{name}` of this stack."));
+        }
+    }
+    if !chosen.is_empty() {
+        report::show(&chosen.iter().map(row).collect::<Vec<_>>(), output);
+        ask(consent, &format!("Delete {}?", plural(chosen.len(), "leftover")), output)?;
+        for one in &chosen {
+            match sweep::delete(&session.cloud, one).await {
+                Ok(()) => output.talk(&format!("  ✓ {} {} deleted", one.sort.word(), one.name)),
+                Err(fault) => output.alert(&format!("  ✗ {} {}: {fault}", one.sort.word(), one.name)),
+            }
+        }
+        found = sweep::leftovers(&session.cloud, &names).await.map_err(read)?;
+    }
+    left.extend(found.iter().map(row));
+    report::show(&left, output);
+    Ok(if left.is_empty() { Exit::Done } else { Exit::Leftovers })
+}
+
+/// What still carries the stack's tags.
+fn owned(session: &Session, observation: &Observation) -> Vec<Leftover> {
+    let mut left = Vec::new();
+    for (kind, objects) in &observation.objects {
+        for object in
+            objects.iter().filter(|object| object.owner().is_some_and(|(stack, _)| stack == session.stack.name))
+        {
+            let price = session.registry.get(kind).and_then(|kind| kind.price(&object.state));
+            left.push(Leftover {
+                what: kind.clone(),
+                name: object.identity.clone(),
+                about: "still bears the stack's tags".to_owned(),
+                monthly: price.as_ref().and_then(|price| price.monthly),
+                basis: price.map(|price| price.basis).unwrap_or_default(),
+                delete: format!("towpath destroy --stack {}", session.project.source.path),
+            });
+        }
+    }
+    left
+}
+
+/// The names under which AWS may have made things for this stack: what the stack and the journal name, except what
+/// exists still.
+async fn names(session: &Session, before: &Before, observation: &Observation) -> Result<Names, CliError> {
+    let place = session.locate().await?;
+    let of = |kind: &str| -> Result<BTreeSet<String>, CliError> {
+        let mut names: BTreeSet<String> = slots::named(session, kind)?.into_iter().map(|(_, name)| name).collect();
+        for (name, resource) in session.stack.resources.iter().filter(|(_, resource)| resource.address.kind == kind) {
+            let registered = session.registry.get(kind);
+            names.extend(registered.and_then(|kind| kind.name(&place, name, &resource.spec).ok()));
+        }
+        names.retain(|name| !observation.of(kind).iter().any(|object| object.identity.eq_ignore_ascii_case(name)));
+        Ok(names)
+    };
+    let groups = session.stack.resources.iter().filter(|(_, one)| one.address.kind == "dms/subnet_group");
+    let specs = groups.filter_map(|(name, _)| observation.specs.get(name)?.get("subnets"));
+    Ok(Names {
+        instances: of(INSTANCE)?,
+        namespaces: of("redshift/namespace")?,
+        subnets: specs.flat_map(texts).filter(|id| id.starts_with("subnet-")).collect(),
+        addresses: before.addresses.clone(),
+    })
+}
+
+/// Reads the leftovers. Where this run has deleted an instance, its network interfaces get the minutes that DMS takes to
+/// remove them; one that has its attachment no longer and stays is deleted.
+async fn lingering(session: &Session, names: &Names, output: &Output) -> Result<Vec<sweep::Leftover>, CliError> {
+    let read = |fault| CliError::failed("cannot read what is left", &fault);
+    let mut waited = 0.0;
+    loop {
+        let found = sweep::leftovers(&session.cloud, names).await.map_err(read)?;
+        let interfaces: Vec<&str> =
+            found.iter().filter(|one| one.sort == Sort::NetworkInterface).map(|one| one.name.as_str()).collect();
+        let interrupted = session.interrupt.load(std::sync::atomic::Ordering::SeqCst);
+        if interfaces.is_empty() || names.addresses.is_empty() || waited >= LINGER || interrupted {
+            output.finish("linger");
+            return Ok(found);
+        }
+        let message = format!(
+            "waiting until DMS removes {} ({})",
+            plural(interfaces.len(), "network interface"),
+            interfaces.join(", ")
+        );
+        if waited == 0.0 {
+            output.talk(&format!("  … {message}"));
+        }
+        output.bar("linger", &message, None);
+        session.clock.sleep(Duration::from_secs_f64(LOOK)).await;
+        waited += LOOK;
+    }
+}
+
+/// Whether the user agreed to lose it.
+fn is_chosen(one: &sweep::Leftover, purge: &Purge) -> bool {
+    match one.sort {
+        Sort::Snapshot => purge.purge_snapshot.contains(&one.name),
+        _ => purge.purge,
+    }
+}
+
+fn row(one: &sweep::Leftover) -> Leftover {
+    Leftover {
+        what: one.sort.word().to_owned(),
+        name: one.name.clone(),
+        about: one.about.clone(),
+        monthly: one.price.monthly,
+        basis: one.price.basis.clone(),
+        delete: one.delete.clone(),
+    }
+}

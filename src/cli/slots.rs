@@ -1,0 +1,176 @@
+//! Dropping the replication slots of tasks that are gone, on their sources.
+
+use towpath_engine::address::Address;
+use towpath_engine::journal::{Journal, Record};
+use towpath_engine::observe::Observation;
+use towpath_engine::plan::{Action, Plan};
+use towpath_engine::stack::Resource;
+use towpath_engine::value::{Value, references};
+
+use super::session::Session;
+use super::{CliError, data};
+use crate::migrate::slots;
+use crate::report::leftovers::Leftover;
+use crate::report::output::Output;
+
+/// The kind whose objects leave slots.
+const TASK: &str = "dms/replication_task";
+
+/// A task that is or will be gone, and where its slots may be.
+pub(super) struct Task {
+    identity: String,
+    arn: String,
+    /// Source endpoints of the stack, by resource.
+    sources: Vec<String>,
+    /// Whether it is known to have read changes; otherwise a source that cannot be reached is no leftover.
+    reads_changes: bool,
+}
+
+/// The tasks that a plan deletes. Asked before it is carried out, while they can still be read.
+pub(super) async fn deleted(session: &Session, plan: &Plan, observation: &Observation) -> Result<Vec<Task>, CliError> {
+    let mut tasks = Vec::new();
+    for step in plan.steps.iter().filter(|step| step.action == Action::Delete && step.address.kind == TASK) {
+        let object = observation.of(TASK).iter().find(|object| object.identity == step.identity);
+        let mode = object.and_then(|object| object.state.get("mode")).and_then(Value::as_str);
+        tasks.extend(task(session, &step.address, &step.identity, mode).await?);
+    }
+    Ok(tasks)
+}
+
+/// The tasks that the stack or the journal names and that do not exist.
+pub(super) async fn gone(session: &Session, observation: &Observation) -> Result<Vec<Task>, CliError> {
+    let place = session.locate().await?;
+    let mut named: Vec<(Address, String)> = named(session, TASK)?;
+    for (name, resource) in session.stack.resources.iter().filter(|(_, resource)| resource.address.kind == TASK) {
+        let kind = session.registry.get(TASK);
+        let identity = kind.and_then(|kind| kind.name(&place, name, &resource.spec).ok());
+        named.extend(identity.map(|identity| (resource.address.clone(), identity)));
+    }
+    named.sort();
+    named.dedup();
+    let mut tasks = Vec::new();
+    for (address, identity) in named {
+        if !observation.of(TASK).iter().any(|object| object.identity.eq_ignore_ascii_case(&identity)) {
+            tasks.extend(task(session, &address, &identity, None).await?);
+        }
+    }
+    Ok(tasks)
+}
+
+/// Everything of a kind that the journal has seen made: resource and physical name.
+pub(super) fn named(session: &Session, kind: &str) -> Result<Vec<(Address, String)>, CliError> {
+    let entries = session.journal().entries();
+    let entries = entries.map_err(|error| CliError::failed("the journal cannot be read", &error))?;
+    let made = entries.into_iter().filter_map(|entry| match entry.record {
+        Record::Made { address, identity } | Record::Done { address, identity, .. } => Some((address, identity)),
+        _ => None,
+    });
+    Ok(made.filter(|(address, _)| address.kind == kind).collect())
+}
+
+/// A task with its sources; `None` for one that never had a slot.
+async fn task(
+    session: &Session,
+    address: &Address,
+    identity: &str,
+    mode: Option<&str>,
+) -> Result<Option<Task>, CliError> {
+    let declared = session.stack.resources.get(&address.name).filter(|resource| resource.address.kind == TASK);
+    let text = |resource: &Resource, field: &str| resource.spec.get(field).and_then(Value::as_str).map(str::to_owned);
+    let modes = [mode.map(str::to_owned), declared.and_then(|resource| text(resource, "mode"))];
+    let reads_changes = modes.iter().flatten().any(|mode| mode.contains("cdc"));
+    if !reads_changes && modes.iter().any(Option::is_some) {
+        return Ok(None);
+    }
+    let is_source = |resource: &Resource| {
+        resource.address.kind == "dms/endpoint"
+            && text(resource, "direction").as_deref() == Some("source")
+            && text(resource, "engine").is_some_and(|engine| engine.contains("postgres"))
+    };
+    let own = declared.and_then(|resource| references(resource.spec.get("source")?).into_iter().next());
+    let sources = if let Some(reference) = own {
+        vec![reference.resource]
+    } else {
+        let endpoints = session.stack.resources.iter().filter(|(_, resource)| is_source(resource));
+        endpoints.map(|(name, _)| name.clone()).collect()
+    };
+    let place = session.locate().await?;
+    let arn = towpath_aws::dms::task_arn(&place, identity);
+    Ok(Some(Task { identity: identity.to_owned(), arn, sources, reads_changes }))
+}
+
+/// Drops the slots of tasks, and gives those that could not be dropped or looked for.
+pub(super) async fn release(session: &Session, tasks: &[Task], output: &Output) -> Result<Vec<Leftover>, CliError> {
+    let mut left = Vec::new();
+    for task in tasks {
+        if task.sources.is_empty() && task.reads_changes {
+            left.push(unseen(task, "the stack has no source endpoint that could be looked at"));
+        }
+        for endpoint in &task.sources {
+            match release_at(session, task, endpoint, output).await {
+                Ok(slots) => left.extend(slots),
+                Err(error) if task.reads_changes => left.push(unseen(task, &error.summary())),
+                Err(_) => {}
+            }
+        }
+    }
+    Ok(left)
+}
+
+async fn release_at(
+    session: &Session,
+    task: &Task,
+    endpoint: &str,
+    output: &Output,
+) -> Result<Vec<Leftover>, CliError> {
+    let source = data::source(session, endpoint).await?;
+    let unreadable = |error| CliError::failed(format!("the slots of `{endpoint}` cannot be read"), &error);
+    let mut left = Vec::new();
+    for slot in slots::of_task(&source, &task.arn).await.map_err(unreadable)? {
+        let kept = size(slot.retained);
+        match slots::drop(&source, &slot.name).await {
+            Ok(()) => output.talk(&format!("  ✓ replication slot {} dropped on {endpoint} ({kept} of WAL)", slot.name)),
+            Err(error) => left.push(Leftover {
+                what: "replication slot".to_owned(),
+                name: slot.name.clone(),
+                about: format!("of task `{}` on {endpoint}, keeps {kept} of WAL; not dropped: {error}", task.identity),
+                monthly: None,
+                basis: "fills the disk of the source as long as it stays".to_owned(),
+                delete: format!("select pg_drop_replication_slot('{}')", slot.name),
+            }),
+        }
+    }
+    Ok(left)
+}
+
+/// The slots of a task whose source could not be looked at.
+fn unseen(task: &Task, why: &str) -> Leftover {
+    let id = task.arn.rsplit(':').next().unwrap_or_default().to_lowercase().replace('-', "_");
+    Leftover {
+        what: "replication slot".to_owned(),
+        name: format!("{id}_…"),
+        about: format!("task `{}` may have left one on its source: {why}", task.identity),
+        monthly: None,
+        basis: "a slot fills the disk of the source as long as it stays".to_owned(),
+        delete: format!(
+            "select slot_name, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), \
+             pg_drop_replication_slot(slot_name) from pg_replication_slots where starts_with(slot_name, '{id}_')"
+        ),
+    }
+}
+
+/// Says what is left where that is not what the command is about.
+pub(super) fn warn(left: &[Leftover], output: &Output) {
+    for one in left {
+        output.alert(&format!("  ! {} `{}`: {}\n    to drop it: {}", one.what, one.name, one.about, one.delete));
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{:.1} KB", bytes as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.1} GB", bytes as f64 / 1_073_741_824.0),
+    }
+}
