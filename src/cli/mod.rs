@@ -62,6 +62,9 @@ pub(crate) struct Global {
     /// How much faster than AWS the sandbox's states pass
     #[arg(long, global = true, value_name = "FACTOR", default_value_t = 60.0, env = "TOWPATH_SPEED", value_parser = speed)]
     speed: f64,
+    /// Plant a fault in the sandbox, as NAME@SERVICE:OPERATION or with #N for the N-th such call; may be repeated
+    #[arg(long = "fault", global = true, value_name = "FAULT", env = "TOWPATH_FAULTS", value_delimiter = ',')]
+    faults: Vec<towpath_sandbox::Fault>,
     /// How many calls may be in flight at once
     #[arg(long, global = true, value_name = "N", default_value_t = 16)]
     parallel: usize,

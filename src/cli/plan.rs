@@ -8,6 +8,7 @@ use towpath_engine::journal::{Journal, Replay, replay};
 use towpath_engine::kind::Place;
 use towpath_engine::observe::{Observation, observe};
 use towpath_engine::plan::{BuildInput, Options, Plan, Verb, build};
+use towpath_engine::preflight::preflight;
 
 use super::session::Session;
 use super::{CliError, Exit, Global, Selection};
@@ -76,7 +77,22 @@ pub(super) async fn make(
     let observation = observed?;
     let options = options(session, selection, verb, Vec::new());
     let plan = build(&input(session, &place, &options, &replay, &observation));
+    if verb == Verb::Apply {
+        feasible(session, &plan).await?;
+    }
     Ok((plan, observation))
+}
+
+/// Refuses a plan of which AWS would refuse a step.
+async fn feasible(session: &Session, plan: &Plan) -> Result<(), CliError> {
+    let retry = Retry::new(session.clock.as_ref(), seed());
+    let found = preflight(plan, &session.registry, &retry).await;
+    let found = found.map_err(|fault| CliError::failed("cannot read what is there", &fault))?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let error = CliError::new(Exit::Failed, "AWS would refuse this plan; nothing was done");
+    Err(found.iter().fold(error, |error, note| error.because(format!("{}: {}", note.address, note.text))))
 }
 
 /// Reads the world: the kinds of the stack and those the journal names. Without a journal, and

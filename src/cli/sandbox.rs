@@ -42,6 +42,7 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs, output: &Output) ->
     options.region.clone_from(&args.region);
     options.speed = global.speed;
     options.listen = SocketAddr::from(([127, 0, 0, 1], args.port));
+    options.faults.clone_from(&global.faults);
     options.chaos = args.chaos;
     options.supervisor = supervisor();
     let sandbox =
@@ -68,11 +69,12 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs, output: &Output) ->
 }
 
 /// Starts the sandbox of a project for one command.
-pub(super) async fn start(project: &Project, stack: &Stack, speed: f64) -> Result<Sandbox, CliError> {
+pub(super) async fn start(project: &Project, stack: &Stack, global: &Global) -> Result<Sandbox, CliError> {
     let mut options = Options::new(project.root.join(".towpath").join("sandbox"));
     options.account = sandbox_account(stack);
     options.region = sandbox_region(stack);
-    options.speed = speed;
+    options.speed = global.speed;
+    options.faults.clone_from(&global.faults);
     options.supervisor = supervisor();
     Sandbox::start(options).await.map_err(|error| CliError::failed("the sandbox cannot start", &error))
 }

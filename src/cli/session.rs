@@ -239,7 +239,7 @@ impl Session {
         let mut speed = 1.0;
         if stack.target == Target::Sandbox {
             speed = global.speed;
-            let started = super::sandbox::start(&project, &stack, speed).await?;
+            let started = super::sandbox::start(&project, &stack, global).await?;
             if secrets.get(SOURCE_VARIABLE).is_none() {
                 let url = started.source_url().map_err(|error| super::sandbox::no_postgres(&error))?;
                 secrets.insert(SOURCE_VARIABLE, Secret::new(url.expose()));

@@ -45,6 +45,20 @@ impl Aws {
         self.json("dms", &format!("AmazonDMSv20160101.{operation}"), input)
     }
 
+    /// Calls an operation of Redshift Serverless; AWS's answer, or `status body`.
+    pub(crate) fn redshift(&self, operation: &str, input: &Value) -> Result<Value, String> {
+        self.json("redshift-serverless", &format!("RedshiftServerless.{operation}"), input)
+    }
+
+    /// Calls an operation of IAM with parameters already encoded.
+    pub(crate) fn iam(&self, query: &str) -> String {
+        let body = format!("Version=2010-05-08&{query}");
+        let headers = "content-type: application/x-www-form-urlencoded\r\n";
+        let (status, answer) = self.send("POST /", "iam", headers, body.as_bytes());
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
     /// Makes or deletes a bucket.
     pub(crate) fn bucket(&self, method: &str, name: &str, body: &str) -> Result<String, String> {
         let (status, body) = self.send(&format!("{method} /{name}"), "s3", "", body.as_bytes());

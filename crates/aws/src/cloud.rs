@@ -61,6 +61,8 @@ pub struct Subnet {
     pub zone: String,
     /// Whether it is the default subnet of its zone.
     pub is_default: bool,
+    /// How many addresses are free in it.
+    pub free: i32,
     /// Its tags.
     pub tags: Tags,
 }
@@ -366,6 +368,7 @@ impl Cloud {
                     vpc: subnet.vpc_id().unwrap_or_default().to_owned(),
                     zone: subnet.availability_zone().unwrap_or_default().to_owned(),
                     is_default: subnet.default_for_az().unwrap_or_default(),
+                    free: subnet.available_ip_address_count().unwrap_or_default(),
                     tags: ec2_tags(subnet.tags()),
                 });
             }

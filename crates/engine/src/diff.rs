@@ -44,6 +44,9 @@ pub fn compare(kind: &dyn AnyKind, desired: &Value, state: &Value, pending: &Val
             continue;
         }
         let before = live.get(field).unwrap_or(&Value::Null);
+        if fact.told_late && before.is_null() {
+            continue;
+        }
         if !is_unknown(after) && equal(fact.compare, after, before) {
             continue;
         }

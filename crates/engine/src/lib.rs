@@ -18,6 +18,7 @@ pub mod kind;
 pub mod lease;
 pub mod observe;
 pub mod plan;
+pub mod preflight;
 pub mod schema;
 pub mod secret;
 pub mod stack;

@@ -3,7 +3,7 @@
 //! In place: address, credentials, settings, TLS. Replacement: direction, engine, key. Any change
 //! makes DMS test the connection on every instance that uses the endpoint, and DMS refuses it
 //! while a task runs: the engine stops those tasks, waits for the test and resumes them. Costs
-//! nothing. The password cannot be read back, so a changed one alone shows no difference.
+//! nothing. The password cannot be read back; a changed one is seen by the mark of the one sent before.
 
 mod access;
 mod mistakes;
@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::Fault;
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Readiness, Scope, Seconds, Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Readiness, Scope, Seconds,
+    SecretMark, Tags,
 };
 use towpath_engine::value::Value;
 
@@ -344,6 +345,11 @@ impl Kind for Endpoint {
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {
         mistakes::check(spec)
+    }
+
+    fn secret_mark(&self, place: &Place, identity: &str, spec: &Spec) -> Option<SecretMark> {
+        let password = access::password_at_hand(&self.cloud, spec.connection.as_ref()?)?;
+        Some(SecretMark::of("connection", place, identity, &password))
     }
 
     fn normalise(&self, mut value: Value) -> Value {

@@ -11,7 +11,7 @@ use serde_json::json;
 use towpath_engine::fault::Fault;
 use towpath_engine::kind::{
     DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Price, Readiness, Scope, Seconds,
-    Tags,
+    SecretMark, Tags,
 };
 use towpath_engine::secret::SecretSource;
 use towpath_engine::value::Value;
@@ -22,6 +22,9 @@ use crate::fault::fault;
 
 /// The word by which the service names a key of its own.
 const AWS_OWNED_KEY: &str = "AWS_OWNED_KMS_KEY";
+
+/// The word for no default role.
+const NONE: &str = "none";
 
 /// The block of a `redshift/namespace`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -35,10 +38,12 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "UpdateNamespace has no dbName", "loses": "all tables of the warehouse",
+        // Redshift tells it only once there is a workgroup.
+        "told_late": true,
     }))]
     pub database: Option<String>,
     /// `managed` (the default: AWS keeps the password in Secrets Manager and rotates it), or
-    /// `{username, password}`. A changed password alone shows no difference.
+    /// `{username, password}`. A changed password is seen by the mark of the one sent before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "compare": "subset", "group": "admin" }))]
     pub admin: Option<Admin>,
@@ -54,11 +59,11 @@ pub struct Spec {
         "refers_to": { "kinds": ["iam/role"], "attribute": "arn", "physical": ["arn:"] },
     }))]
     pub roles: Option<Vec<String>>,
-    /// The one of them that SQL means by `default`.
+    /// The one of them that SQL means by `default`; `none` takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = {
         "group": "roles",
-        "refers_to": { "kinds": ["iam/role"], "attribute": "arn", "physical": ["arn:"] },
+        "refers_to": { "kinds": ["iam/role"], "attribute": "arn", "physical": ["arn:"], "words": ["none"] },
     }))]
     pub default_role: Option<String>,
     /// Logs sent to CloudWatch: `useractivitylog`, `userlog`, `connectionlog`.
@@ -147,6 +152,11 @@ impl Spec {
         }
     }
 
+    /// The default role as the service takes it: no text takes the live one away.
+    fn default_role(&self) -> Option<&str> {
+        self.default_role.as_deref().map(|role| if role == NONE { "" } else { role })
+    }
+
     fn password(&self) -> Option<&SecretSource> {
         match &self.admin {
             Some(Admin::User(user)) => user.password.as_ref(),
@@ -166,12 +176,35 @@ impl Namespace {
         Self { cloud }
     }
 
+    /// A user name changes only together with a password, so where AWS is to manage that, the name is
+    /// changed with a password nobody knows, and managing begins with the next call. That call is
+    /// refused as busy at first: the engine makes it again, and finds the name changed.
+    async fn rename_admin(&self, object: &Object, spec: &Spec) -> Result<(), Fault> {
+        let Some(wanted) = spec.username().filter(|name| object.state["admin"]["username"] != name.as_str()) else {
+            return Ok(());
+        };
+        let client = self.cloud.redshift_serverless().await;
+        let call = client.update_namespace().namespace_name(&object.identity).admin_username(wanted);
+        let call = call.admin_user_password(format!("Aa1{}", uuid::Uuid::new_v4().simple()));
+        call.send().await.map(drop).map_err(fault("redshift-serverless:UpdateNamespace"))
+    }
+
     async fn admin_password(&self, spec: &Spec) -> Result<Option<String>, Fault> {
         match spec.password() {
             Some(source) => Ok(Some(self.cloud.secret(source).await?.expose().to_owned())),
             None => Ok(None),
         }
     }
+}
+
+/// The status of the first role that is not in force yet.
+fn unsettled(roles: &[String]) -> Option<&str> {
+    let status = |text: &'_ str| -> Option<usize> { text.find("applyStatus=").map(|at| at + "applyStatus=".len()) };
+    roles.iter().find_map(|role| {
+        let rest = &role[status(role)?..];
+        let status = rest.split([',', ')']).next().unwrap_or_default();
+        matches!(status, "adding" | "removing").then_some(status)
+    })
 }
 
 /// The ARN inside `IamRole(applyStatus=in-sync, iamRoleArn=arn:…)`, which is how the service
@@ -186,15 +219,18 @@ fn object(live: Live) -> Object {
     let readiness = match &live.status {
         Some(NamespaceStatus::Modifying) => Readiness::Pending("MODIFYING".to_owned()),
         Some(NamespaceStatus::Deleting) => Readiness::Deleting,
-        _ => Readiness::Ready,
+        _ => unsettled(live.iam_roles.as_deref().unwrap_or_default())
+            .map_or(Readiness::Ready, |status| Readiness::Pending(format!("roles {status}"))),
     };
     let mut roles: Vec<String> = live.iam_roles.iter().flatten().map(|role| role_arn(role)).collect();
     roles.sort();
-    let database = live.db_name.unwrap_or_else(|| "dev".to_owned());
+    // Absent until a workgroup exists (hashicorp/terraform-provider-aws#39273).
+    let database = live.db_name;
+    let default_role = live.default_iam_role_arn.as_deref().map(role_arn).filter(|arn| !arn.is_empty());
     let is_managed = live.admin_password_secret_arn.is_some();
     let spec = Spec {
         name: None,
-        database: Some(database.clone()),
+        database: database.clone(),
         admin: Some(Admin::User(AdminUser {
             username: live.admin_username.clone(),
             password: None,
@@ -202,7 +238,7 @@ fn object(live: Live) -> Object {
         })),
         admin_secret_kms_key: live.admin_password_secret_kms_key_id,
         roles: Some(roles),
-        default_role: live.default_iam_role_arn.as_deref().map(role_arn).filter(|arn| !arn.is_empty()),
+        default_role: Some(default_role.unwrap_or_else(|| NONE.to_owned())),
         log_exports: Some(live.log_exports.iter().flatten().filter_map(Log::from_sdk).collect()),
         kms_key: live.kms_key_id.filter(|key| key != AWS_OWNED_KEY),
     };
@@ -210,9 +246,11 @@ fn object(live: Live) -> Object {
         ("arn".to_owned(), json!(live.namespace_arn)),
         ("id".to_owned(), json!(live.namespace_id)),
         ("name".to_owned(), json!(identity)),
-        ("database".to_owned(), json!(database)),
         ("admin_username".to_owned(), json!(live.admin_username)),
     ]);
+    if let Some(database) = database {
+        outputs.insert("database".to_owned(), json!(database));
+    }
     if let Some(arn) = live.admin_password_secret_arn {
         outputs.insert("admin_secret_arn".to_owned(), json!(arn));
     }
@@ -262,10 +300,9 @@ impl Kind for Namespace {
     }
 
     fn predict(&self, _place: &Place, identity: &str, spec: &Spec) -> Outputs {
-        // The ARN ends in an id that the service makes up.
+        // The ARN ends in an id that the service makes up; the database is told with the first workgroup.
         Outputs::from([
             ("name".to_owned(), json!(identity)),
-            ("database".to_owned(), json!(spec.database.as_deref().unwrap_or("dev"))),
             ("admin_username".to_owned(), json!(spec.username().map_or("admin", String::as_str))),
         ])
     }
@@ -278,7 +315,7 @@ impl Kind for Namespace {
         let mut mistakes: Vec<(String, String)> = redshift_common::check_name(spec.name.as_ref()).into_iter().collect();
         let listed = |role: &String| spec.roles.iter().flatten().any(|listed| listed == role);
         // References read as empty text here and cannot be told apart: only plain ARNs are checked.
-        if spec.default_role.as_ref().is_some_and(|role| !role.is_empty() && !listed(role)) {
+        if spec.default_role.as_ref().is_some_and(|role| !role.is_empty() && role != NONE && !listed(role)) {
             mistakes.push(("default_role".to_owned(), "the default role must be one of `roles`".to_owned()));
         }
         if spec.password().is_some() && spec.admin_secret_kms_key.is_some() {
@@ -289,6 +326,11 @@ impl Kind for Namespace {
             mistakes.push(("admin.username".to_owned(), "name the user the password is for".to_owned()));
         }
         mistakes
+    }
+
+    fn secret_mark(&self, place: &Place, identity: &str, spec: &Spec) -> Option<SecretMark> {
+        let Some(SecretSource::Environment { env }) = spec.password() else { return None };
+        Some(SecretMark::of("admin", place, identity, self.cloud.secrets().get(env)?))
     }
 
     fn normalise(&self, mut value: Value) -> Value {
@@ -323,7 +365,7 @@ impl Kind for Namespace {
             .set_manage_admin_password(managed)
             .set_admin_password_secret_kms_key_id(spec.admin_secret_kms_key.clone())
             .set_iam_roles(spec.roles.clone())
-            .set_default_iam_role_arn(spec.default_role.clone())
+            .set_default_iam_role_arn(spec.default_role().filter(|arn| !arn.is_empty()).map(str::to_owned))
             .set_log_exports(logs(spec))
             .set_kms_key_id(spec.kms_key.clone())
             .set_tags(Some(redshift_common::sdk_tags(tags)?))
@@ -338,6 +380,9 @@ impl Kind for Namespace {
         let client = self.cloud.redshift_serverless().await;
         let call = client.update_namespace().namespace_name(&object.identity);
         let call = if changed("admin") || changed("admin_secret_kms_key") {
+            if spec.password().is_none() {
+                self.rename_admin(object, spec).await?;
+            }
             match self.admin_password(spec).await? {
                 Some(password) => call.set_admin_username(spec.username().cloned()).admin_user_password(password),
                 None => call
@@ -349,7 +394,8 @@ impl Kind for Namespace {
             let live = object.state["roles"]
                 .as_array()
                 .map(|roles| roles.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>());
-            call.set_iam_roles(spec.roles.clone().or(live)).set_default_iam_role_arn(spec.default_role.clone())
+            call.set_iam_roles(spec.roles.clone().or(live))
+                .set_default_iam_role_arn(spec.default_role().map(str::to_owned))
         } else if changed("log_exports") {
             call.set_log_exports(logs(spec))
         } else {
@@ -405,10 +451,19 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_database_is_dev_and_aws_s_own_key_is_none() {
+    fn roles_on_their_way_are_waited_for() {
+        let text = |status: &str| format!("IamRole(applyStatus={status}, iamRoleArn=arn:aws:iam::111122223333:role/r)");
+        let of = |status: &str| object(Live::builder().namespace_name("n").iam_roles(text(status)).build()).readiness;
+        assert_eq!(of("adding"), Readiness::Pending("roles adding".to_owned()));
+        assert_eq!(of("in-sync"), Readiness::Ready);
+    }
+
+    #[test]
+    fn a_database_that_is_not_told_is_not_known_and_aws_s_own_key_is_none() {
         let live = Live::builder().namespace_name("club-warehouse").kms_key_id(AWS_OWNED_KEY).build();
         let object = object(live);
-        assert_eq!(object.state["database"], "dev");
+        assert!(object.state.get("database").is_none() && !object.outputs.contains_key("database"));
+        assert_eq!(object.state["default_role"], "none");
         assert!(object.state.get("kms_key").is_none());
         assert_eq!(object.state["admin"]["managed"], false);
     }

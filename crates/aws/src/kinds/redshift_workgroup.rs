@@ -5,6 +5,8 @@
 //! RPU-hour (us-east-1) while queries run, per second with a minimum of 60 seconds; nothing while
 //! it rests.
 
+mod placement;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_redshiftserverless::types::{
@@ -93,8 +95,8 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = { "group": "extra_compute" }))]
     pub extra_compute: Option<bool>,
     /// Database parameters, e.g. `enable_case_sensitive_identifier: "true"` or query limits. Only
-    /// what is written here is compared. `require_ssl: "false"` cannot be set at creation: it is a
-    /// change that a second apply makes.
+    /// what is written here is compared. `require_ssl: "false"` cannot be set at creation: the plan
+    /// sets it right afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "compare": "subset", "group": "parameters" }))]
     pub parameters: Option<BTreeMap<String, Parameter>>,
@@ -145,6 +147,12 @@ fn parameters<'a>(declared: impl IntoIterator<Item = (&'a String, &'a Parameter)
         ConfigParameter::builder().parameter_key(key).parameter_value(value.to_text()).build()
     };
     declared.into_iter().map(one).collect()
+}
+
+/// Whether a parameter is taken when the workgroup is made. Source: CloudFormation's coverage roadmap,
+/// issue 2454: `require_ssl` can be turned off only by an update.
+fn at_creation((key, value): &(&String, &Parameter)) -> bool {
+    key.as_str() != "require_ssl" || !value.to_text().eq_ignore_ascii_case("false")
 }
 
 fn target(level: i32) -> PerformanceTarget {
@@ -260,6 +268,15 @@ impl Kind for Workgroup {
         check(spec)
     }
 
+    fn after_create(&self, spec: &Spec) -> Vec<String> {
+        let late = spec.parameters.iter().flatten().any(|parameter| !at_creation(&parameter));
+        late.then(|| "parameters".to_owned()).into_iter().collect()
+    }
+
+    async fn preflight(&self, spec: &Value) -> Result<Vec<String>, Fault> {
+        placement::preflight(&self.cloud, spec).await
+    }
+
     fn normalise(&self, mut value: Value) -> Value {
         if let Some(parameters) = value.get_mut("parameters").and_then(Value::as_object_mut) {
             for parameter in parameters.values_mut() {
@@ -301,8 +318,6 @@ impl Kind for Workgroup {
     }
 
     async fn create(&self, name: &str, spec: &Spec, tags: &Tags) -> Result<String, Fault> {
-        let allowed =
-            |(key, value): &(&String, &Parameter)| key.as_str() != "require_ssl" || value.to_text() != "false";
         let declared = spec.parameters.as_ref();
         let client = self.cloud.redshift_serverless().await;
         client
@@ -320,7 +335,7 @@ impl Kind for Workgroup {
             .set_ip_address_type(spec.ip_address_type.clone())
             .set_track_name(spec.track.clone())
             .set_extra_compute_for_automatic_optimization(spec.extra_compute)
-            .set_config_parameters(declared.map(|declared| parameters(declared.iter().filter(allowed))))
+            .set_config_parameters(declared.map(|declared| parameters(declared.iter().filter(at_creation))))
             .set_tags(Some(redshift_common::sdk_tags(tags)?))
             .send()
             .await

@@ -290,7 +290,13 @@ impl One<'_> {
             }
         }
         let identity = self.step.identity.clone();
-        self.wait(&Goal::Ready { identity: &identity, spec, fields: &fields }, facts.update.typical, facts.poll).await
+        let goal = Goal::Ready { identity: &identity, spec, fields: &fields };
+        let outcome = self.wait(&goal, facts.update.typical, facts.poll).await?;
+        if matches!(outcome, Outcome::Done { .. }) && !self.step.tags.is_empty() {
+            let object = self.required().await?;
+            self.write_tags(&object, &self.step.tags).await?;
+        }
+        Ok(outcome)
     }
 
     /// Waits for what an earlier run has begun.

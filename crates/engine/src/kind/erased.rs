@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{DeleteOptions, Example, Facts, FieldFacts, Found, Kind, Object, Outputs, Place, Price, Scope, Tags};
+use super::{
+    DeleteOptions, Example, Facts, FieldFacts, Found, Kind, Object, Outputs, Place, Price, Scope, SecretMark, Tags,
+};
 use crate::fault::{Fault, FaultClass};
 use crate::value::Value;
 
@@ -29,9 +31,12 @@ pub trait AnyKind: Send + Sync {
     fn forces_replacement(&self, field: &str, before: &Value, after: &Value) -> Option<String>;
     fn declare(&self, found: &Found<'_>, state: Value) -> Value;
     fn is_given(&self, object: &Object) -> bool;
+    fn after_create(&self, spec: &Value) -> Vec<String>;
+    fn secret_mark(&self, place: &Place, identity: &str, spec: &Value) -> Option<SecretMark>;
     fn normalise(&self, value: Value) -> Value;
     fn order(&self, before: &Value, after: &Value, groups: Vec<String>) -> Vec<String>;
     fn examples(&self, place: &Place) -> Vec<Example>;
+    async fn preflight(&self, spec: &Value) -> Result<Vec<String>, Fault>;
     async fn look_up(&self, spec: Value) -> Result<Value, Fault>;
     async fn list(&self, scope: &Scope) -> Result<Vec<Object>, Fault>;
     async fn create(&self, name: &str, spec: &Value, tags: &Tags) -> Result<String, Fault>;
@@ -138,6 +143,12 @@ impl<K: Kind> AnyKind for Of<K> {
     fn is_given(&self, object: &Object) -> bool {
         self.kind.is_given(object)
     }
+    fn after_create(&self, spec: &Value) -> Vec<String> {
+        Self::lenient(spec).map(|spec| self.kind.after_create(&spec)).unwrap_or_default()
+    }
+    fn secret_mark(&self, place: &Place, identity: &str, spec: &Value) -> Option<SecretMark> {
+        self.kind.secret_mark(place, identity, &Self::lenient(spec)?)
+    }
     fn normalise(&self, value: Value) -> Value {
         self.kind.normalise(value)
     }
@@ -146,6 +157,9 @@ impl<K: Kind> AnyKind for Of<K> {
     }
     fn examples(&self, place: &Place) -> Vec<Example> {
         self.kind.examples(place)
+    }
+    async fn preflight(&self, spec: &Value) -> Result<Vec<String>, Fault> {
+        self.kind.preflight(spec).await
     }
     async fn look_up(&self, spec: Value) -> Result<Value, Fault> {
         self.kind.look_up(spec).await

@@ -72,6 +72,9 @@ pub struct FieldFacts {
     pub secret: bool,
     /// A changed value loses data; the text says which.
     pub loses: Option<String>,
+    /// The service tells the value only some time after it took it: while it tells none, it counts
+    /// as declared.
+    pub told_late: bool,
 }
 
 /// Low, typical and high seconds on AWS. Source: section 1 of the AWS fact sheet this project

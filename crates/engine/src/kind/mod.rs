@@ -6,10 +6,12 @@
 
 mod erased;
 mod facts;
+mod mark;
 mod object;
 
 pub use erased::{AnyKind, Of, Registry};
 pub use facts::{Change, Compare, Facts, FieldFacts, Pauses, Poll, Price, RefersTo, Seconds};
+pub use mark::SecretMark;
 pub use object::{Object, Outputs, Place, Readiness, Scope, Tags, empty, tag};
 
 use std::collections::BTreeMap;
@@ -140,6 +142,24 @@ pub trait Kind: Send + Sync + 'static {
     /// that Redshift keeps), so that no stack should take it over unless it is asked for by name.
     fn is_given(&self, _object: &Object) -> bool {
         false
+    }
+
+    /// The fields of a spec that a create cannot set in full. The plan changes them right after the
+    /// create, by the same groups as any update.
+    fn after_create(&self, _spec: &Self::Spec) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What the service would refuse about making this spec, in words: asked before the first call
+    /// of a run. May read. References that are not resolved yet are markers in `spec`.
+    fn preflight(&self, _spec: &Value) -> impl Future<Output = Result<Vec<String>, Fault>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// A short mark of the secret that a spec sends and no read gives back, if it is at hand. It is
+    /// kept in a tag of the object, so that a later plan sees that the secret is another one.
+    fn secret_mark(&self, _place: &Place, _identity: &str, _spec: &Self::Spec) -> Option<SecretMark> {
+        None
     }
 
     /// Brings a spec or a state (same shape) to the one form in which they are compared.

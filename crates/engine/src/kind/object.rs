@@ -20,6 +20,8 @@ pub mod tag {
     pub const RESOURCE: &str = "towpath:resource";
     /// The run that made the object.
     pub const RUN: &str = "towpath:run";
+    /// The mark of the secret that was sent last, see [`super::SecretMark`].
+    pub const SECRET: &str = "towpath:secret";
     /// RFC 3339 time after which `reap` may destroy the object.
     pub const EXPIRES: &str = "towpath:expires";
 }

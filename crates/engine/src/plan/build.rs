@@ -16,7 +16,7 @@ use super::{FieldChange, Note, Plan, Reason, steps, tags};
 use crate::address::Address;
 use crate::diff::{self, Diff};
 use crate::journal::Replay;
-use crate::kind::{AnyKind, Object, Outputs, Place, Readiness, Registry, Seconds, Tags};
+use crate::kind::{AnyKind, Object, Outputs, Place, Readiness, Registry, Seconds, SecretMark, Tags};
 use crate::observe::Observation;
 use crate::stack::{Resource, Stack};
 use crate::value::Value;
@@ -120,6 +120,8 @@ pub(super) struct Case<'a> {
     pub(super) identity: String,
     /// The tags a create sends and a change completes.
     pub(super) tags: Tags,
+    /// The mark of the secret that the spec sends, if it is at hand.
+    pub(super) mark: Option<SecretMark>,
     /// Outputs that hold after the plan: live or predicted.
     pub(super) outputs: Outputs,
     pub(super) fate: Fate,
@@ -286,6 +288,7 @@ fn leftover<'a>(kind: &'a dyn AnyKind, object: &'a Object, owner: &str, fate: Fa
         name: object.identity.clone(),
         identity: object.identity.clone(),
         tags: Tags::new(),
+        mark: None,
         outputs: object.outputs.clone(),
         fate,
     }

@@ -8,7 +8,7 @@ use super::live::Live;
 use super::selection::closure;
 use super::{FieldChange, Foreign, Note, Reason, tags};
 use crate::diff;
-use crate::kind::{AnyKind, Change, Object, Outputs, Readiness, Tags};
+use crate::kind::{AnyKind, Change, Object, Outputs, Readiness, Tags, tag};
 use crate::plan::Action;
 use crate::stack::Resource;
 use crate::value::{Reference, Value, is_unknown, references, resolve};
@@ -37,6 +37,7 @@ impl<'a> Builder<'a> {
                 (true, false) => tags::own(input.stack, input.place, resource_name, input.options.expires_at),
             },
             spec,
+            mark: None,
             identity: name.clone(),
             name,
             outputs: Outputs::new(),
@@ -48,6 +49,9 @@ impl<'a> Builder<'a> {
             case.object = None;
         }
         case.identity = case.object.map_or_else(|| case.name.clone(), |object| object.identity.clone());
+        if kind.facts().taggable && !is_shared {
+            case.mark = kind.secret_mark(input.place, &case.identity, &case.spec);
+        }
         case.fate = match (self.selection.has(resource_name), input.options.verb) {
             (false, _) => self.left_out(&case),
             (true, Verb::Apply) => self.wanted(&case, is_shared),
@@ -164,6 +168,7 @@ impl<'a> Builder<'a> {
         }
         let mut diff = diff::compare(case.kind, &case.spec, &object.state, &object.pending);
         diff.changes.extend(renamed(case, object));
+        diff.changes.extend(other_secret(case, object, &diff));
         for field in &diff.converging {
             self.note(case, format!("the new `{field}` is accepted and takes effect in the maintenance window"));
         }
@@ -267,6 +272,21 @@ impl<'a> Builder<'a> {
         }
         found
     }
+}
+
+/// The change of the field whose secret is another one than was sent last, by the mark on the object.
+/// An object without a mark was made or adopted before its secret was known: nothing is claimed.
+fn other_secret(case: &Case<'_>, object: &Object, diff: &diff::Diff) -> Option<FieldChange> {
+    let mark = case.mark.as_ref()?;
+    let sent = object.tags.as_ref()?.get(tag::SECRET)?;
+    let is_shown = diff.changes.iter().any(|change| change.path == mark.field);
+    (*sent != mark.mark && !is_shown).then(|| FieldChange {
+        path: mark.field.to_owned(),
+        before: Value::String("the password sent before".to_owned()),
+        after: Value::String("another password".to_owned()),
+        forces_replacement: None,
+        loses: None,
+    })
 }
 
 /// The texts of a value or of the items of a list.

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::build::{Builder, Fate, Verb, tag_changes};
+use super::build::{Builder, Case, Fate, Verb, tag_changes};
 use super::edges::{self, Users};
 use super::graph::{critical_path, fingerprint, renumber};
 use super::{Action, FieldChange, Note, Plan, Reason, Step};
 use crate::address::Address;
 use crate::diff;
-use crate::kind::{Object, Pauses, Readiness, Seconds, Tags};
+use crate::kind::{Object, Pauses, Readiness, Seconds, Tags, tag};
 use crate::value::Value;
 
 /// Seconds that pass for a call without a life cycle behind it (tags).
@@ -197,8 +197,37 @@ impl Layout<'_, '_> {
         step.changes = changes;
         step.spec = case.spec.clone();
         step.tags = case.tags.clone();
+        step.tags.extend(mark_tag(case));
         step.price = case.kind.price(&case.spec);
         self.making.entry(index).or_default().push(id);
+        self.after_create(index, id);
+    }
+
+    /// What a create cannot set is changed right after it.
+    fn after_create(&mut self, index: usize, created: usize) {
+        let case = &self.builder.cases[index];
+        let late = case.kind.after_create(&case.spec);
+        let changes: Vec<FieldChange> = late
+            .into_iter()
+            .filter_map(|field| {
+                let after = case.spec.get(&field)?.clone();
+                Some(FieldChange { path: field, before: Value::Null, after, forces_replacement: None, loses: None })
+            })
+            .collect();
+        assert!(changes.is_empty() || !case.kind.facts().assigned_identity, "the name is how the new object is found");
+        let mut last = created;
+        for (group, fields) in diff::groups(case.kind, &changes, &Value::Null, &case.spec) {
+            let id = self.push(index, Action::Update, Reason::Declared);
+            let step = &mut self.steps[id];
+            step.identity.clone_from(&case.name);
+            step.fingerprint = None;
+            step.changes = fields;
+            step.group = (!group.is_empty()).then_some(group);
+            step.spec = case.spec.clone();
+            step.after.push(last);
+            last = id;
+            self.making.entry(index).or_default().push(id);
+        }
     }
 
     fn write_tags(&mut self, index: usize, tags: &Tags, reason: Reason) {
@@ -219,6 +248,10 @@ impl Layout<'_, '_> {
             let step = &mut self.steps[id];
             let lost: Vec<String> = fields.iter().filter_map(|change| change.loses.clone()).collect();
             step.loses = (!lost.is_empty()).then(|| lost.join(", "));
+            // Written after the secret was sent: a crash in between sends it again.
+            if case.mark.as_ref().is_some_and(|mark| fields.iter().any(|change| change.path == mark.field)) {
+                step.tags.extend(mark_tag(case));
+            }
             step.changes = fields;
             step.group = (!group.is_empty()).then_some(group);
             step.spec = case.spec.clone();
@@ -252,4 +285,9 @@ impl Layout<'_, '_> {
             }
         }
     }
+}
+
+/// The tag that carries the mark of the secret that a step sends.
+fn mark_tag(case: &Case<'_>) -> Option<(String, String)> {
+    case.mark.as_ref().map(|mark| (tag::SECRET.to_owned(), mark.mark.clone()))
 }

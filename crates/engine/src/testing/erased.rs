@@ -10,8 +10,8 @@ use super::cloud::{Ask, FakeCloud, arn};
 use super::kinds::{FakeKind, all};
 use crate::fault::Fault;
 use crate::kind::{
-    AnyKind, DeleteOptions, Example, Facts, FieldFacts, Found, Object, Outputs, Place, Price, Registry, Scope, Tags,
-    physical_name,
+    AnyKind, DeleteOptions, Example, Facts, FieldFacts, Found, Object, Outputs, Place, Price, Registry, Scope,
+    SecretMark, Tags, physical_name,
 };
 use crate::value::Value;
 
@@ -86,6 +86,12 @@ impl AnyKind for Served {
     fn is_given(&self, _object: &Object) -> bool {
         false
     }
+    fn after_create(&self, _spec: &Value) -> Vec<String> {
+        Vec::new()
+    }
+    fn secret_mark(&self, _place: &Place, _identity: &str, _spec: &Value) -> Option<SecretMark> {
+        None
+    }
     fn normalise(&self, value: Value) -> Value {
         value
     }
@@ -94,6 +100,9 @@ impl AnyKind for Served {
     }
     fn examples(&self, _place: &Place) -> Vec<Example> {
         Vec::new()
+    }
+    async fn preflight(&self, _spec: &Value) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
     }
     async fn look_up(&self, spec: Value) -> Result<Value, Fault> {
         Ok(spec)

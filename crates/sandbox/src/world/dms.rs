@@ -86,6 +86,11 @@ impl Lifecycle {
         self.at(now) == GONE
     }
 
+    /// Whether it ends with the object gone.
+    pub(crate) fn ends(&self) -> bool {
+        self.next.last().is_some_and(|(_, state)| state == GONE)
+    }
+
     /// The moment of the last change that is planned.
     pub(crate) fn settles_at(&self) -> Option<Timestamp> {
         self.next.last().map(|(at, _)| *at)

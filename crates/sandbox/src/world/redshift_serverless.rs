@@ -52,6 +52,9 @@ pub(crate) struct Namespace {
     pub(crate) secret_key: Option<String>,
     /// The first database's name, when given.
     pub(crate) database: Option<String>,
+    /// Whether it ever had a workgroup: only then is the database told.
+    #[serde(default)]
+    pub(crate) had_workgroup: bool,
     /// ARNs of its IAM roles.
     pub(crate) roles: Vec<String>,
     /// When the roles last changed; they are in sync some seconds later.

@@ -146,6 +146,15 @@ pub(super) fn known(cloud: &Cloud, connection: &Connection) -> Access {
     over(url.unwrap_or_default(), connection)
 }
 
+/// The password as far as it can be told without a call.
+pub(super) fn password_at_hand(cloud: &Cloud, connection: &Connection) -> Option<Secret> {
+    match &connection.password {
+        Some(SecretSource::Environment { env }) => cloud.secrets().get(env).cloned(),
+        Some(SecretSource::Stored { .. }) => None,
+        None => known(cloud, connection).password,
+    }
+}
+
 /// Replaces a declared connection by its comparable part: a URL by host, port, database and user;
 /// passwords by nothing. References that are not resolved yet stay.
 pub(super) fn normalise(cloud: &Cloud, connection: &mut Value) {

@@ -153,9 +153,14 @@ pub(super) fn delete_subnet(call: &mut Call<'_>) -> Result<Value, ApiError> {
     Ok(done())
 }
 
-fn describe_subnet(call: &Call<'_>, subnet: &Subnet) -> Value {
+/// How many addresses of a subnet nobody has.
+pub(crate) fn free_addresses(call: &Call<'_>, subnet: &Subnet) -> u64 {
     let size = Block::read(&subnet.cidr).map_or(0, |block| 1_u64 << (32 - block.length));
     let used = super::interfaces::present(call).filter(|interface| interface.subnet_id == subnet.id).count() as u64;
+    size.saturating_sub(RESERVED_ADDRESSES + used)
+}
+
+fn describe_subnet(call: &Call<'_>, subnet: &Subnet) -> Value {
     json!({
         "subnetId": subnet.id,
         "subnetArn": call.place.arn("ec2", &format!("subnet/{}", subnet.id)),
@@ -163,7 +168,7 @@ fn describe_subnet(call: &Call<'_>, subnet: &Subnet) -> Value {
         "ownerId": call.place.account,
         "vpcId": subnet.vpc_id,
         "cidrBlock": subnet.cidr,
-        "availableIpAddressCount": size.saturating_sub(RESERVED_ADDRESSES + used),
+        "availableIpAddressCount": free_addresses(call, subnet),
         "availabilityZone": subnet.zone,
         "availabilityZoneId": zone_id(&subnet.zone),
         "defaultForAz": subnet.default_for_zone,

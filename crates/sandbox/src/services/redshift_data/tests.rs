@@ -19,6 +19,7 @@ async fn sandbox(directory: &tempfile::TempDir) -> Sandbox {
         secret: None,
         secret_key: None,
         database: None,
+        had_workgroup: true,
         roles: Vec::new(),
         roles_in_sync_at: crate::clock::Timestamp(0),
         default_role: None,

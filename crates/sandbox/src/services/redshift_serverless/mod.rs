@@ -4,6 +4,7 @@
 
 mod limits;
 mod namespaces;
+mod placement;
 mod tags;
 #[cfg(test)]
 mod tests;

@@ -58,6 +58,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         secret: None,
         secret_key: None,
         database,
+        had_workgroup: false,
         roles: Vec::new(),
         roles_in_sync_at: call.clock.after(ROLE_SYNC),
         default_role: None,
@@ -212,6 +213,9 @@ pub(super) fn update(call: &mut Call<'_>) -> Result<Value, ApiError> {
             "Can't update multiple configurations at the same time for namespace."
         }));
     }
+    if input.has("adminUsername") != input.has("adminUserPassword") {
+        return Err(input.invalid("adminUsername and adminUserPassword must be updated together."));
+    }
     if let Some(admin) = input.text("adminUsername")? {
         admin.clone_into(&mut namespace.admin);
     }
@@ -289,7 +293,7 @@ fn show(namespace: &Namespace, now: Timestamp) -> Value {
         "adminUsername": namespace.admin,
         "adminPasswordSecretArn": namespace.secret,
         "adminPasswordSecretKmsKeyId": namespace.secret_key,
-        "dbName": namespace.database(),
+        "dbName": namespace.had_workgroup.then(|| namespace.database()),
         "iamRoles": roles,
         "defaultIamRoleArn": namespace.default_role,
         "kmsKeyId": namespace.kms_key.as_deref().unwrap_or("AWS_OWNED_KMS_KEY"),

@@ -1,11 +1,11 @@
 //! Workgroups.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::placement::{add_interfaces, move_network, require_addresses, security_groups, subnets, texts};
 use super::{conflict, name, not_found, page, tags};
 use crate::arn::ec2_id;
 use crate::call::{ApiError, Call, Fate, Input};
@@ -17,6 +17,8 @@ const CREATING: Duration = Duration::from_secs(150);
 const FIRST_GLIMPSE: Duration = Duration::from_secs(152);
 const CREATED: Duration = Duration::from_mins(3);
 const MODIFYING: Duration = Duration::from_secs(45);
+/// For so long after `DeleteWorkgroup` the old state is shown.
+const STILL_AVAILABLE: Duration = Duration::from_secs(8);
 const DELETING: Duration = Duration::from_secs(90);
 
 /// Members of which one update changes exactly one.
@@ -113,6 +115,9 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         interfaces,
     };
     occupy(call, &namespace, done);
+    if let Some(namespace) = call.world.redshift_serverless.namespaces.get_mut(&namespace) {
+        namespace.had_workgroup = true;
+    }
     let shown = show(call, &workgroup);
     call.world.redshift_serverless.workgroups.insert(own, workgroup);
     Ok(json!({ "workgroup": shown }))
@@ -141,7 +146,9 @@ fn new_body(call: &Call<'_>) -> Result<Map<String, Value>, ApiError> {
         return Err(input.invalid("require_ssl can't be set to false when a workgroup is created"));
     }
     capacity(input, &mut body, call)?;
-    let (subnets, vpc) = subnets(call, input.flag("enhancedVpcRouting")?.unwrap_or(false))?;
+    let routed = input.flag("enhancedVpcRouting")?.unwrap_or(false);
+    let (subnets, vpc) = subnets(call, routed)?;
+    require_addresses(call, &subnets, routed, body.get("baseCapacity").and_then(Value::as_i64).unwrap_or(-1))?;
     body.insert("securityGroupIds".to_owned(), json!(security_groups(call, &vpc)?));
     body.insert("subnetIds".to_owned(), json!(subnets));
     Ok(body)
@@ -243,71 +250,6 @@ fn capacity(input: Input<'_>, body: &mut Map<String, Value>, call: &Call<'_>) ->
     Ok(())
 }
 
-/// The asked subnets, or those of the default VPC; with their VPC.
-fn subnets(call: &Call<'_>, routed: bool) -> Result<(Vec<String>, String), ApiError> {
-    let input = call.input;
-    let asked = input.texts("subnetIds")?;
-    let ec2 = &call.world.ec2;
-    let chosen: Vec<String> = if asked.is_empty() {
-        let vpc = ec2.default_vpc().ok_or_else(|| input.invalid("There is no default VPC; give subnetIds."))?;
-        ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc).map(|subnet| subnet.id.clone()).collect()
-    } else {
-        asked.into_iter().map(str::to_owned).collect()
-    };
-    let mut zones = BTreeSet::new();
-    let mut vpcs = BTreeSet::new();
-    for id in &chosen {
-        let subnet =
-            ec2.subnets.get(id).ok_or_else(|| input.invalid(format!("The subnet ID '{id}' does not exist")))?;
-        zones.insert(&subnet.zone);
-        vpcs.insert(&subnet.vpc_id);
-    }
-    let needed = if routed { 3 } else { 2 };
-    if zones.len() < needed || chosen.len() < needed {
-        return Err(input.invalid(format!(
-            "Insufficient free subnets: at least {needed} subnets in {needed} Availability Zones are required."
-        )));
-    }
-    match vpcs.into_iter().next() {
-        Some(vpc) if chosen.iter().all(|id| ec2.subnets[id].vpc_id == *vpc) => Ok((chosen.clone(), vpc.clone())),
-        _ => Err(input.invalid("The subnets must be in one VPC.")),
-    }
-}
-
-fn security_groups(call: &Call<'_>, vpc: &str) -> Result<Vec<String>, ApiError> {
-    let asked = call.input.texts("securityGroupIds")?;
-    if asked.is_empty() {
-        return Ok(call.world.ec2.default_group(vpc).map(str::to_owned).into_iter().collect());
-    }
-    for id in &asked {
-        if call.world.ec2.security_groups.get(*id).is_none_or(|group| group.vpc_id != vpc) {
-            return Err(call.input.invalid(format!("VPC Security group {id} does not exist in VPC {vpc}")));
-        }
-    }
-    Ok(asked.into_iter().map(str::to_owned).collect())
-}
-
-fn texts(body: &Map<String, Value>, member: &str) -> Vec<String> {
-    body.get(member)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|id| id.as_str().map(str::to_owned))
-        .collect()
-}
-
-fn add_interfaces(call: &mut Call<'_>, name: &str, body: &Map<String, Value>) -> Vec<String> {
-    let groups = texts(body, "securityGroupIds");
-    let description = format!("VPC Endpoint Interface of Redshift Serverless workgroup {name}");
-    texts(body, "subnetIds")
-        .iter()
-        .filter_map(|id| {
-            let subnet = call.world.ec2.subnets.get(id)?.clone();
-            Some(call.world.ec2.add_service_interface(&subnet, &groups, &description, "redshift-serverless"))
-        })
-        .collect()
-}
-
 fn find(call: &Call<'_>) -> Result<Workgroup, ApiError> {
     let own = call.input.required("workgroupName")?;
     let found = call
@@ -347,7 +289,7 @@ fn require_quiet(call: &Call<'_>, workgroup: &Workgroup) -> Result<(), ApiError>
         .namespaces
         .get(&workgroup.namespace)
         .map_or("AVAILABLE", |own| own.lifecycle.at(now));
-    if workgroup.lifecycle.at(now) == "AVAILABLE" && namespace == "AVAILABLE" {
+    if workgroup.lifecycle.at(now) == "AVAILABLE" && !workgroup.lifecycle.ends() && namespace == "AVAILABLE" {
         Ok(())
     } else {
         Err(conflict("There is an operation running on the workgroup. Try to run the operation again later."))
@@ -406,31 +348,13 @@ pub(super) fn update(call: &mut Call<'_>) -> Result<Value, ApiError> {
     Ok(json!({ "workgroup": shown }))
 }
 
-fn move_network(call: &mut Call<'_>, workgroup: &mut Workgroup) -> Result<(), ApiError> {
-    if call.input.has("subnetIds") {
-        let routed = workgroup.body["enhancedVpcRouting"] == json!(true);
-        let (chosen, _) = subnets(call, routed)?;
-        workgroup.body.insert("subnetIds".to_owned(), json!(chosen));
-    }
-    let first = texts(&workgroup.body, "subnetIds").into_iter().next().unwrap_or_default();
-    let vpc = call.world.ec2.subnets.get(&first).map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
-    if call.input.has("securityGroupIds") {
-        let groups = security_groups(call, &vpc)?;
-        workgroup.body.insert("securityGroupIds".to_owned(), json!(groups));
-    }
-    for id in std::mem::take(&mut workgroup.interfaces) {
-        call.world.ec2.network_interfaces.remove(&id);
-    }
-    workgroup.interfaces = add_interfaces(call, &workgroup.name, &workgroup.body);
-    Ok(())
-}
-
 /// `DeleteWorkgroup`.
 pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let mut workgroup = find(call)?;
     require_quiet(call, &workgroup)?;
     let gone = call.clock.after(DELETING);
-    workgroup.lifecycle = Lifecycle::steady("DELETING").then_gone(gone);
+    workgroup.lifecycle =
+        Lifecycle::steady("AVAILABLE").then(call.clock.after(STILL_AVAILABLE), "DELETING").then_gone(gone);
     for id in &workgroup.interfaces {
         if let Some(interface) = call.world.ec2.network_interfaces.get_mut(id) {
             interface.gone_at = Some(gone);
