@@ -155,7 +155,7 @@ pub(super) async fn carry_out(
 
 async fn follow(session: &Session, held: &Held, plan: &Plan, verb: &str, output: &Output) -> Result<Summary, CliError> {
     let (events, mut received) = mpsc::unbounded_channel();
-    let journal = session.journal();
+    let journal = session.mortal_journal();
     let context = Context {
         registry: &session.registry,
         clock: session.clock.as_ref(),

@@ -16,6 +16,7 @@ mod lease;
 mod leftovers;
 mod migrate;
 mod models;
+mod mortal;
 mod plan;
 mod sample;
 mod sandbox;

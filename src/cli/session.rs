@@ -21,6 +21,7 @@ use towpath_engine::secret::{Secret, Secrets};
 use towpath_engine::stack::{LoadInput, Stack, Target, load};
 use towpath_sandbox::Sandbox;
 
+use super::mortal::{self, MortalJournal};
 use super::{CliError, Exit, Global};
 use crate::report::diagnostics;
 use crate::report::output::Output;
@@ -310,6 +311,12 @@ impl Session {
     /// The stack's journal.
     pub(super) fn journal(&self) -> FileJournal {
         FileJournal::new(self.folder().join("journal.jsonl"))
+    }
+
+    /// The same for a run that acts; on the sandbox a sweep may have chosen its end.
+    pub(super) fn mortal_journal(&self) -> MortalJournal {
+        let end = self.sandbox.as_ref().and_then(|_| self.project.variable(mortal::VARIABLE)?.parse().ok());
+        MortalJournal::new(self.journal(), end)
     }
 
     /// Starts the sandbox's PostgreSQL if the stack works on it; nothing on AWS.

@@ -128,6 +128,13 @@ impl TestEnvironment {
         self.folder.path()
     }
 
+    /// The same project in a folder of its own, as it stands.
+    pub(crate) fn copy(&self) -> Self {
+        let environment = Self { variables: self.variables.clone(), ..Self::empty() };
+        copy(self.path(), environment.path());
+        environment
+    }
+
     /// Sets a variable for all later commands.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));

@@ -20,4 +20,5 @@ mod lease;
 mod readme;
 mod secrets;
 mod surroundings;
+mod sweep;
 mod up;

@@ -10,8 +10,8 @@
 //! | `stale-list` | answered from the world before the last change | read-after-write patience |
 //! | `slow-state` | the transition that begins takes five times as long | waits and their limits |
 //! | `failed-state` | the transition that begins ends in the failed state | failures named with their cause |
-//! | `crash-before` | the client's process ends instead of the call | `kill -9` before the effect |
-//! | `crash-after` | the client's process ends after the effect | `kill -9` between effect and outcome |
+//! | `crash-before` | the client's process is killed (SIGKILL) instead of the call | `kill -9` before the effect |
+//! | `crash-after` | the client's process is killed (SIGKILL) after the effect, unanswered | `kill -9` between effect and outcome |
 //!
 //! Written `NAME@PATTERN`, `NAME@PATTERN#3` or `NAME@PATTERN#*`: the first, the third, or every call that
 //! the pattern fits. A pattern is `service:Operation` with `*` for any text, for example `dms:Create*`.

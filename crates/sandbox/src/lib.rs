@@ -74,9 +74,15 @@ pub struct Options {
     /// argument, so that PostgreSQL is stopped even after this process was killed. Without it
     /// PostgreSQL stops with [`Sandbox::shutdown`] or when the sandbox is dropped.
     pub supervisor: Option<Vec<OsString>>,
-    /// What a planted crash does; without it, the process ends at once with status 137.
+    /// What a planted crash does; without it, this process kills itself with SIGKILL. It must return
+    /// only when the client is dead: until then its connection stays open without an answer.
     pub crash: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Is told of every call as `service:Operation`, before anything becomes of it.
+    pub watch: Option<Watch>,
 }
+
+/// What is told of calls.
+pub type Watch = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Options {
     /// A sandbox in `directory` that plays account 111122223333 in eu-north-1 at AWS's own speed, on a
@@ -92,6 +98,7 @@ impl Options {
             chaos: None,
             supervisor: None,
             crash: None,
+            watch: None,
         }
     }
 }
@@ -159,8 +166,9 @@ impl Sandbox {
         let listener = TcpListener::bind(options.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let stopping = cloud.stopping();
-        let crash: CrashHook = options.crash.unwrap_or_else(|| Arc::new(|| std::process::exit(137)));
-        let handler = Handler { cloud: cloud.clone(), faults, crash, stopping: stopping.clone() };
+        let crash: CrashHook = options.crash.unwrap_or_else(|| Arc::new(server::kill_this_process));
+        let watch = options.watch;
+        let handler = Handler { cloud: cloud.clone(), faults, crash, watch, stopping: stopping.clone() };
         let connections = Tasks::default();
         tokio::spawn(server::serve(listener, Arc::new(handler), connections.clone()));
         services::started(&cloud);

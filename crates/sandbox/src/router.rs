@@ -7,6 +7,7 @@
 use futures::future::BoxFuture;
 use serde_json::Value;
 
+use crate::Watch;
 use crate::call::{Afterwards, ApiError, Call, Codes, Fate, Input};
 use crate::cloud::Cloud;
 use crate::fault::{Effect, Faults};
@@ -69,12 +70,16 @@ pub(crate) enum Outcome {
 }
 
 /// Handles one request.
-pub(crate) async fn handle(cloud: &Cloud, faults: &Faults, request: Request) -> Outcome {
+pub(crate) async fn handle(cloud: &Cloud, faults: &Faults, watch: Option<&Watch>, request: Request) -> Outcome {
     let (service, operation, input) = match identify(cloud, &request) {
         Ok(identified) => identified,
         Err((service, error)) => return Outcome::Answer(failure(service, &error)),
     };
-    let effect = faults.next(&format!("{}:{operation}", service.name));
+    let name = format!("{}:{operation}", service.name);
+    if let Some(watch) = watch {
+        watch(&name);
+    }
+    let effect = faults.next(&name);
     match effect {
         Some(Effect::Throttle) => return Outcome::Answer(failure(service, &throttled(service))),
         Some(Effect::ServerError) => return Outcome::Answer(failure(service, &server_error(service))),

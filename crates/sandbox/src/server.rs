@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::Watch;
 use crate::cloud::Cloud;
 use crate::fault::Faults;
 use crate::protocol::{Request, Response};
@@ -27,11 +28,23 @@ const BODY_LIMIT: usize = 512 * 1024 * 1024;
 /// What runs when a planted fault ends the client's process.
 pub(crate) type CrashHook = Arc<dyn Fn() + Send + Sync>;
 
+/// Ends this process as `kill -9` does: nothing is flushed and no destructor runs.
+pub(crate) fn kill_this_process() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Signal, getpid, kill_process};
+        // Nobody is refused the killing of himself.
+        let _killed = kill_process(getpid(), Signal::KILL);
+    }
+    std::process::abort()
+}
+
 /// What every connection shares.
 pub(crate) struct Handler {
     pub(crate) cloud: Cloud,
     pub(crate) faults: Faults,
     pub(crate) crash: CrashHook,
+    pub(crate) watch: Option<Watch>,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -88,7 +101,7 @@ async fn respond(request: http::Request<Incoming>, handler: &Handler) -> Result<
         }
     };
     let request = Request { method: head.method, uri: head.uri, headers: head.headers, body };
-    match router::handle(&handler.cloud, &handler.faults, request).await {
+    match router::handle(&handler.cloud, &handler.faults, handler.watch.as_ref(), request).await {
         Outcome::Answer(response) => Ok(response.into_http()),
         Outcome::Cut => Err(Cut),
         Outcome::Crash => {

@@ -1,0 +1,151 @@
+//! A stage on which towpath plays: a project, and the sandbox served by the test itself, so that it
+//! goes on when towpath is killed, as AWS does. The test sees every call, plants the faults, and
+//! kills the process at the call that a fault names, while that call hangs without an answer.
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use towpath_sandbox::{Fault, Options, Sandbox};
+
+use crate::env::TestEnvironment;
+
+/// How much faster than AWS states pass here: the longest wait of a stack is a fraction of a second.
+pub(super) const SPEED: f64 = 5000.0;
+
+/// How long one command may take before it counts as hanging.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+
+/// What goes wrong in one command.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Accident {
+    /// Faults of the sandbox, as its catalogue writes them; the crashes among them are kills.
+    pub(super) faults: Vec<String>,
+    /// The journal entry at which the process dies, e.g. `torn:3`.
+    pub(super) entry: Option<String>,
+}
+
+impl Accident {
+    /// As it is written in `TOWPATH_POINT`.
+    pub(super) fn read(text: &str) -> Self {
+        if text.contains('@') { Self::fault(text) } else { Self::entry(text) }
+    }
+
+    /// Whether the process does not outlive it.
+    pub(super) fn kills(&self) -> bool {
+        self.entry.is_some() || self.faults.iter().any(|fault| fault.starts_with("crash"))
+    }
+
+    /// One fault of the sandbox.
+    pub(super) fn fault(text: &str) -> Self {
+        Self { faults: vec![text.to_owned()], entry: None }
+    }
+
+    /// A death at a journal entry.
+    pub(super) fn entry(text: &str) -> Self {
+        Self { faults: Vec::new(), entry: Some(text.to_owned()) }
+    }
+}
+
+impl fmt::Display for Accident {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<&str> = self.faults.iter().chain(&self.entry).map(String::as_str).collect();
+        formatter.write_str(&parts.join("+"))
+    }
+}
+
+/// How a command ended.
+pub(super) struct Played {
+    /// The exit code; `None` when it was killed.
+    pub(super) code: Option<i32>,
+    /// Everything it wrote.
+    pub(super) text: String,
+    /// Whether what was to happen to it happened: a command may end before.
+    pub(super) was_struck: bool,
+    /// Every call that reached the sandbox, `service:Operation`, in order.
+    pub(super) calls: Vec<String>,
+}
+
+/// Runs a command to its end or its death.
+pub(super) fn play(environment: &TestEnvironment, arguments: &[&str], accident: &Accident) -> Played {
+    let child: Arc<Mutex<Option<Child>>> = Arc::default();
+    let calls: Arc<Mutex<Vec<String>>> = Arc::default();
+    // Nothing is killed before there is a process.
+    let mut slot = child.lock().unwrap_or_else(PoisonError::into_inner);
+    let sandbox = serve(environment, accident, &child, &calls);
+    let written = environment.path().join("written");
+    let out = File::create(&written).unwrap();
+    let mut command = environment.command(arguments);
+    command.env("TOWPATH_SPEED", SPEED.to_string()).env("TOWPATH_SANDBOX_PROXY", sandbox.endpoint());
+    if let Some(entry) = &accident.entry {
+        command.env("TOWPATH_KILL_AT_ENTRY", entry);
+    }
+    let out = command.stdout(out.try_clone().unwrap()).stderr(out).stdin(Stdio::null());
+    *slot = Some(out.spawn().unwrap());
+    drop(slot);
+    let code = wait(&child, &written);
+    RUNTIME.block_on(sandbox.shutdown());
+    let calls = std::mem::take(&mut *calls.lock().unwrap_or_else(PoisonError::into_inner));
+    let was_struck =
+        if accident.kills() { code.is_none() } else { accident.faults.iter().all(|fault| reached(fault, &calls)) };
+    Played { code, text: std::fs::read_to_string(&written).unwrap_or_default(), was_struck, calls }
+}
+
+/// Whether there was the call that a fault names, `NAME@OPERATION#n`.
+fn reached(fault: &str, calls: &[String]) -> bool {
+    let place = fault.split_once('@').map_or(fault, |(_, place)| place);
+    let (operation, number) = place.split_once('#').unwrap_or((place, "1"));
+    let count = calls.iter().filter(|call| *call == operation).count();
+    number.parse::<usize>().is_ok_and(|number| count >= number)
+}
+
+fn serve(
+    environment: &TestEnvironment,
+    accident: &Accident,
+    child: &Arc<Mutex<Option<Child>>>,
+    calls: &Arc<Mutex<Vec<String>>>,
+) -> Sandbox {
+    let mut options = Options::new(environment.path().join(".towpath/sandbox"));
+    options.speed = SPEED;
+    options.faults = accident.faults.iter().map(|fault| fault.parse::<Fault>().unwrap()).collect();
+    let (victim, calls) = (child.clone(), calls.clone());
+    options.crash = Some(Arc::new(move || kill(&victim)));
+    options.watch = Some(Arc::new(move |call| {
+        calls.lock().unwrap_or_else(PoisonError::into_inner).push(call.to_owned());
+    }));
+    RUNTIME.block_on(Sandbox::start(options)).unwrap()
+}
+
+/// SIGKILL from outside; returns when the process is dead.
+fn kill(child: &Mutex<Option<Child>>) {
+    if let Some(child) = child.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+fn wait(child: &Mutex<Option<Child>>, written: &Path) -> Option<i32> {
+    let began = Instant::now();
+    loop {
+        {
+            let mut slot = child.lock().unwrap_or_else(PoisonError::into_inner);
+            let child = slot.as_mut().unwrap();
+            if let Some(status) = child.try_wait().unwrap() {
+                return status.code();
+            }
+            if began.elapsed() > PATIENCE {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                panic!("the command hangs:\n{}", std::fs::read_to_string(written).unwrap_or_default());
+            }
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
