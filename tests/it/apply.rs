@@ -8,9 +8,6 @@ use crate::env::{Running, TestEnvironment};
 
 const STACK: &str = "stacks/small.yaml";
 
-// A run is finished at the speed at which it was begun: the sandbox's states carry the times at which
-// they end, and how long they are waited for is scaled too.
-
 /// Deletes the only replication task behind towpath's back and waits until it is gone.
 fn delete_task(aws: &Aws) {
     let described = aws.dms("DescribeReplicationTasks", &json!({})).unwrap();
@@ -139,6 +136,21 @@ fn an_apply_killed_at_any_moment_is_finished_by_the_next() {
         small.expect(0, &["apply", "--yes"]);
         small.expect(0, &["plan"]);
         assert_eq!(census(&Aws::of(&small)), STANDING, "killed at {moment}");
+    }
+}
+
+#[test]
+fn a_run_killed_at_one_speed_is_finished_at_another() {
+    for (begun, finished) in [("20", "2000"), ("2000", "300")] {
+        let mut small = TestEnvironment::small();
+        small.set("TOWPATH_SPEED", begun);
+        let mut run = Running::start(&small, &["apply", "--yes"]);
+        run.wait_for("instance creating").unwrap();
+        run.kill();
+        small.set("TOWPATH_SPEED", finished);
+        small.expect(0, &["apply", "--yes"]);
+        small.expect(0, &["plan"]);
+        assert_eq!(census(&Aws::of(&small)), STANDING);
     }
 }
 

@@ -39,15 +39,10 @@ where
     }
 }
 
-/// A fault of a call that completes an object made a moment ago: its create can be repeated and
-/// goes on where it stopped, so that nothing is left half made.
-pub(crate) fn unfinished(mut fault: Fault) -> Fault {
-    fault.class = match fault.class {
-        FaultClass::Unavailable => FaultClass::Busy,
-        FaultClass::NotFound => FaultClass::NotPropagated,
-        other => other,
-    };
-    fault
+/// A fault of a call that completes an object made a moment ago: the object is there, and the engine
+/// finishes it.
+pub(crate) fn unfinished(fault: Fault) -> Fault {
+    Fault { class: FaultClass::Unfinished, ..fault }
 }
 
 /// A HEAD request answers with a status alone.

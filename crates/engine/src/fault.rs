@@ -27,6 +27,9 @@ pub enum FaultClass {
     Invalid,
     /// The service failed or could not be reached; the effect of the call is unknown.
     Unavailable,
+    /// A create of several calls has made the object and a later call failed: the object is ours,
+    /// and what it lacks is still to be done.
+    Unfinished,
     /// Anything else.
     Other,
 }

@@ -1,8 +1,8 @@
 //! Time as the sandbox sees it: the wall clock, and durations shortened by the speed.
 //!
 //! Transient states are stamped with the moment they end, so they go on while no process runs.
-//! The speed counts at the moment a transition begins; a later command with another speed does
-//! not move a stamp that is already written.
+//! A command with another speed moves the stamps that are still to come (`world::speed`), so that
+//! what a slower one has begun is not waited for at its pace.
 
 use std::time::Duration;
 
@@ -80,6 +80,11 @@ impl Clock {
     /// How long the sandbox takes for what takes AWS `duration`.
     pub(crate) fn scaled(self, duration: Duration) -> Duration {
         Duration::try_from_secs_f64(duration.as_secs_f64() / self.speed).unwrap_or(Duration::MAX)
+    }
+
+    /// How many times faster than AWS; infinite when transitions end at once.
+    pub(crate) fn speed(self) -> f64 {
+        self.speed
     }
 
     /// The same clock, `factor` times slower.

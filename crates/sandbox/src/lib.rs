@@ -49,7 +49,7 @@ use crate::fault::Faults;
 use crate::objects::Objects;
 use crate::postgres::Postgres;
 use crate::server::{CrashHook, Handler};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tracked, Verdict};
 use crate::tasks::Tasks;
 use crate::vault::Vault;
 
@@ -223,10 +223,18 @@ fn open(options: &Options, look_back: bool) -> Result<Cloud, SandboxError> {
         StoreError::File { source, .. } => refused(source),
         other => SandboxError::State { directory: directory.clone(), source: StateError(other) },
     })?;
+    let clock = Clock::new(options.speed);
+    let change = |world: &mut Tracked| {
+        if let Some(moved) = world::speed::moved(world, clock) {
+            **world = moved;
+        }
+        (Verdict::Keep, ())
+    };
+    store.with(change).map_err(|error| SandboxError::State { directory: directory.clone(), source: error.into() })?;
     Ok(Cloud::new(Shared {
         store,
         objects: Objects::new(&directory.join("objects")),
-        clock: Clock::new(options.speed),
+        clock,
         postgres: Postgres::new(&directory, vault.clone(), options.supervisor.clone()),
         vault,
         directory,

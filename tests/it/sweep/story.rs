@@ -51,6 +51,18 @@ const REPLACED: [(&str, &str); 5] = [
     ("public: false", "public: true"),
 ];
 
+/// Edits that change in place.
+const UPDATED: [(&str, &str); 8] = [
+    ("port: 5432, from: self", "port: 5433, from: self"),
+    ("policy/AmazonS3FullAccess", "policy/AmazonS3ReadOnlyAccess"),
+    ("expire_days: 7", "expire_days: 9"),
+    ("storage_gb: 20", "storage_gb: 30"),
+    ("storage_gb: 50", "storage_gb: 60"),
+    ("base_rpu: 8", "base_rpu: 16, max_rpu: 64"),
+    ("base_rpu: 16, max_rpu: 64\n", "base_rpu: 16\n    max_rpu: 64\n"),
+    ("amount: 10", "amount: 20"),
+];
+
 /// What is told again and again with accidents.
 pub(super) struct Story {
     pub(super) name: String,
@@ -84,8 +96,8 @@ fn stacks(is_long: bool) -> Vec<(&'static str, String)> {
     stacks
 }
 
-fn replaced(text: &str) -> String {
-    REPLACED.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+fn edited(text: &str, edits: &[(&str, &str)]) -> String {
+    edits.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
 fn entries(project: &TestEnvironment) -> usize {
@@ -133,13 +145,22 @@ pub(super) fn applies(is_long: bool) -> Vec<Story> {
 
 /// Security group, instance and source endpoint are made again, and the task that holds them.
 pub(super) fn replacements(is_long: bool) -> Vec<Story> {
+    after(is_long, "replacement in", &REPLACED)
+}
+
+/// Fields of most kinds are changed in place.
+pub(super) fn updates(is_long: bool) -> Vec<Story> {
+    after(is_long, "update of", &UPDATED)
+}
+
+fn after(is_long: bool, what: &str, edits: &[(&str, &str)]) -> Vec<Story> {
     let stacks = stacks(is_long).into_iter();
-    let replace = |(name, text): (&str, String)| {
+    let edit = |(name, text): (&str, String)| {
         let before = applied(project(&text));
-        before.write("stacks/sweep.yaml", &replaced(&text));
-        story(format!("replacement in {name}"), before, APPLY)
+        before.write("stacks/sweep.yaml", &edited(&text, edits));
+        story(format!("{what} {name}"), before, APPLY)
     };
-    stacks.map(replace).collect()
+    stacks.map(edit).collect()
 }
 
 /// A full account is emptied.

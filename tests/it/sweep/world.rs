@@ -19,7 +19,10 @@ static IDS: LazyLock<Regex> = LazyLock::new(|| {
     let id = r"\b(vpc|subnet|sg|sgr|eni-attach|eni|rtb|igw|vpce)-(endpoint-)?[0-9a-f]{8,}\b";
     let uuid = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
     let address = r"\b(172\.31|203\.0\.113)\.\d+(\.\d+)?\b";
-    Regex::new(&format!("{id}|{uuid}|{address}")).unwrap()
+    // Of DMS objects that were given no identifier for their ARN.
+    let dms = r"\b[A-Z2-7]{26}\b";
+    let time = r"\d{4}-\d\d-\d\dT[\d:.]+Z";
+    Regex::new(&format!("{id}|{uuid}|{address}|{dms}|{time}")).unwrap()
 });
 
 /// The end that Secrets Manager gives the ARN of a secret.

@@ -3,7 +3,7 @@
 //! In place, while it does not run: mode, tables, settings, positions; another instance is a move.
 //! Replacement: either endpoint. The engine stops a running task for a change and resumes it where
 //! it stopped. Starting it the first time is no part of this kind: that is `migrate`. A run that
-//! failed leaves the object as sound as before, so `failed` counts as ready. Costs nothing beside
+//! failed leaves the object as sound as before, so `failed` counts as ready once a task has run. Costs nothing beside
 //! its instance.
 
 mod settings;
@@ -167,9 +167,19 @@ fn readiness(status: &str) -> (Readiness, bool) {
     }
 }
 
+/// A task that failed before it ever ran was not made as it should be, and has no position to lose.
+fn made_in_vain(live: &Live) -> Option<Readiness> {
+    let is_failed = live.status.as_deref() == Some("failed") && live.replication_task_start_date.is_none();
+    let reason = live.last_failure_message.clone();
+    is_failed.then(|| Readiness::Failed(reason.unwrap_or_else(|| "it failed before it was ever started".to_owned())))
+}
+
 fn object(live: Live) -> Object {
+    let (readiness, running) = match made_in_vain(&live) {
+        Some(failed) => (failed, false),
+        None => readiness(live.status.as_deref().unwrap_or_default()),
+    };
     let identity = live.replication_task_identifier.unwrap_or_default().to_lowercase();
-    let (readiness, running) = readiness(live.status.as_deref().unwrap_or_default());
     let rules = json!(live.table_mappings.unwrap_or_default());
     let mut state = json!({
         "instance": live.replication_instance_arn,
@@ -451,6 +461,15 @@ mod tests {
         assert_eq!(readiness("stopping"), (Readiness::Pending("stopping".to_owned()), true));
         assert_eq!(readiness("failed"), (Readiness::Ready, false));
         assert_eq!(readiness("deleting"), (Readiness::Deleting, false));
+    }
+
+    #[test]
+    fn a_task_that_failed_before_it_ever_ran_is_broken() {
+        let failed = || Live::builder().replication_task_identifier("club-load").status("failed");
+        assert!(matches!(object(failed().build()).readiness, Readiness::Failed(_)));
+        let began = aws_smithy_types::DateTime::from_secs(1);
+        let has_run = failed().replication_task_start_date(began).build();
+        assert_eq!(object(has_run).readiness, Readiness::Ready);
     }
 
     #[test]

@@ -148,9 +148,29 @@ impl Bucket {
         }
     }
 
+    /// The tags of a bucket of this account; `None` where there is no such bucket that we may read.
+    async fn tags_if_there(&self, name: &str) -> Result<Option<Tags>, Fault> {
+        match settings::tags(&self.cloud, name).await {
+            Ok(tags) => Ok(Some(tags)),
+            Err(fault) if fault.code == "NoSuchBucket" || fault.class == FaultClass::Denied => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
     async fn delete_once(&self, name: &str) -> Result<(), Fault> {
         let call = self.cloud.s3().await.delete_bucket().bucket(name).expected_bucket_owner(self.cloud.place().account);
         call.send().await.map(drop).map_err(fault("s3:DeleteBucket"))
+    }
+}
+
+/// The fault by which other regions refuse to make a bucket again.
+fn taken(name: &str) -> Fault {
+    Fault {
+        class: FaultClass::AlreadyExists,
+        operation: "s3:CreateBucket".to_owned(),
+        code: "BucketAlreadyOwnedByYou".to_owned(),
+        message: format!("the account has a bucket `{name}` already"),
+        request_id: None,
     }
 }
 
@@ -265,14 +285,21 @@ impl Kind for Bucket {
     async fn create(&self, name: &str, spec: &Spec, tags: &Tags) -> Result<String, Fault> {
         self.remember(name);
         let region = self.cloud.place().region;
+        // In its oldest region S3 takes the creation of a bucket that we have already as done.
+        if region == UNNAMED_REGION
+            && let Some(live) = self.tags_if_there(name).await?
+            && !super::same_owner(tags, &live)
+        {
+            return Err(taken(name));
+        }
         let constraint = (region != UNNAMED_REGION).then(|| BucketLocationConstraint::from(region.as_str()));
         let place = constraint.map(|region| CreateBucketConfiguration::builder().location_constraint(region).build());
         let call = self.cloud.s3().await.create_bucket().bucket(name).set_create_bucket_configuration(place);
         match call.send().await.map_err(fault("s3:CreateBucket")) {
-            // A create whose answer was lost: a bucket has no tags until the next call.
+            // One of ours was made before. A bucket has no tags until the next call, so that of one without
+            // any the engine decides, which knows whether an answer was lost.
             Err(fault) if fault.code == "BucketAlreadyOwnedByYou" => {
-                let live = settings::tags(&self.cloud, name).await?;
-                if !live.is_empty() && !super::same_owner(tags, &live) {
+                if !super::same_owner(tags, &settings::tags(&self.cloud, name).await?) {
                     return Err(fault);
                 }
             }

@@ -65,6 +65,29 @@ async fn a_bucket_with_rules_and_tags_of_others_keeps_them() {
 }
 
 #[tokio::test]
+async fn a_bucket_of_the_account_without_tags_is_not_taken_for_ours() {
+    for region in ["eu-north-1", "us-east-1"] {
+        let world = World::in_region(region).await;
+        let kind = world.kind("s3/bucket");
+        kind.create("dms-club-staging", &json!({}), &Tags::new()).await.unwrap();
+        let owner =
+            |stack: &str| Tags::from([(tag::STACK.into(), stack.into()), (tag::RESOURCE.into(), "staging".into())]);
+        let fault = kind.create("dms-club-staging", &json!({}), &owner("club")).await.unwrap_err();
+        assert_eq!(fault.class, FaultClass::AlreadyExists, "{region}: {fault}");
+        let left = world.find(kind, "dms-club-staging").await.unwrap();
+        assert_eq!(left.tags, Some(Tags::new()), "{region}");
+        // With our tags it is the one that an earlier call has made.
+        kind.tag(&left, &owner("club")).await.unwrap();
+        kind.create("dms-club-staging", &json!({}), &owner("club")).await.unwrap();
+        assert_eq!(
+            kind.create("dms-club-staging", &json!({}), &owner("other")).await.unwrap_err().class,
+            FaultClass::AlreadyExists
+        );
+        world.close().await;
+    }
+}
+
+#[tokio::test]
 async fn groups_that_name_each_other_can_be_deleted() {
     let world = World::new().await;
     let kind = world.kind("ec2/security_group");

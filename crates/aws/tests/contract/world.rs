@@ -27,10 +27,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::in_region("eu-north-1").await
+    }
+
+    pub(crate) async fn in_region(region: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::start(Options { speed: SPEED, ..Options::new(directory.path()) }).await.unwrap();
+        let options = Options { speed: SPEED, region: region.to_owned(), ..Options::new(directory.path()) };
+        let sandbox = Sandbox::start(options).await.unwrap();
         let connection = Connection {
-            region: Some("eu-north-1".to_owned()),
+            region: Some(region.to_owned()),
             endpoint_url: Some(sandbox.endpoint()),
             credentials: Some(("test".to_owned(), Secret::new("test"))),
         };

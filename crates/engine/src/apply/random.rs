@@ -1,5 +1,6 @@
-//! Random stacks, edits, changes behind our back, troubles and deaths against the model of
-//! `testing::complaints`: after quiet runs the plan is empty and the world is what the stack says.
+//! Random stacks, edits, moves, changes behind our back, troubles and deaths against the model of
+//! `testing::complaints`: after quiet runs the plan is empty and the world is what the stack says; a
+//! run that says it is complete leaves nothing to plan; what was moved stays the same object.
 //!
 //! A failure prints its seed; `TOWPATH_SEED=n cargo test -p towpath-engine random` tells that
 //! story alone, and `TOWPATH_SWEEP=long` tells some thousands.
@@ -12,7 +13,8 @@ use rand::{Rng, SeedableRng};
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::plan::Options;
+use crate::kind::Object;
+use crate::plan::{Action, Options, Reason, Step};
 use crate::stack::Stack;
 use crate::testing::{Scene, Tear, Trouble, block_on, complaints, destroy, show, stack};
 
@@ -29,8 +31,9 @@ fn some(random: &mut StdRng, from: &[String]) -> String {
     format!("[{}]", chosen.join(","))
 }
 
-/// A stack whose names come from a small pool, so that the next one shares many of them.
-fn invent(random: &mut StdRng) -> String {
+/// A stack whose names come from a small pool, so that the next one shares many of them. `first` is
+/// what the first instance is called.
+fn invent(random: &mut StdRng, first: &str) -> String {
     let mut text = String::new();
     let mut groups: Vec<String> = Vec::new();
     let mut put = |line: String| {
@@ -53,7 +56,7 @@ fn invent(random: &mut StdRng) -> String {
         put(format!("data/bucket staging versions={}", random.random_bool(0.5)));
     }
     let (mut instances, mut sources) = (Vec::new(), Vec::new());
-    for name in ["main", "spare"] {
+    for name in [first, "spare"] {
         if random.random_bool(0.6) {
             let zone = if random.random_bool(0.85) { "a" } else { "b" };
             let class = pick(random, &["small", "large"]);
@@ -121,8 +124,10 @@ fn meddle(random: &mut StdRng, scene: &Scene, others: &mut BTreeSet<String>) {
     }
 }
 
-/// Lets up to three things go wrong in the next run.
-fn endanger(random: &mut StdRng, scene: &Scene) {
+/// Lets up to three things go wrong in the next run. Whether it may be misled about what there is:
+/// then it may say that it is done and be wrong.
+fn endanger(random: &mut StdRng, scene: &Scene) -> bool {
+    let mut misled = false;
     for _ in 0..random.random_range(0..=3) {
         if random.random_bool(0.2) {
             let entry = scene.written() + random.random_range(0..25);
@@ -131,8 +136,10 @@ fn endanger(random: &mut StdRng, scene: &Scene) {
         }
         let call = scene.cloud.calls().len() + random.random_range(0..70);
         let trouble = Trouble::ALL[random.random_range(0..Trouble::ALL.len())];
+        misled |= matches!(trouble, Trouble::StaleList | Trouble::LostTags);
         scene.cloud.trouble(call, trouble);
     }
+    misled
 }
 
 /// New programs until one has nothing left to do.
@@ -151,28 +158,63 @@ async fn quiet(scene: &Scene, stack: &Stack, options: &Options) -> Result<(), St
     Err(format!("does not converge, left to do:\n{}{last:#?}", show(&plan)))
 }
 
+/// A resource under another key is the same object: it is never made as if it were new.
+async fn stays(scene: &Scene, stack: &Stack, options: &Options, (old, new): (&str, &str)) -> Result<(), String> {
+    let is_old = |(kind, object): &(&str, Object)| *kind == "pipe/instance" && object.owner() == Some(("shop", old));
+    if !scene.cloud.objects().iter().any(is_old) {
+        return Ok(());
+    }
+    let plan = scene.plan(stack, options).await.map_err(|fault| fault.to_string())?;
+    let is_new =
+        |step: &Step| step.address.name == new && step.reason == Reason::Declared && step.action == Action::Create;
+    if plan.steps.iter().any(is_new) {
+        return Err(format!("`{old}` was moved to `{new}`:\n{}", show(&plan)));
+    }
+    Ok(())
+}
+
+/// The other one of the two names that the first instance goes by.
+fn other(name: &str) -> &'static str {
+    if name == "main" { "prime" } else { "main" }
+}
+
 async fn tell(seed: u64) -> Result<(), String> {
     let mut random = StdRng::seed_from_u64(seed);
     let scene = Scene::new();
     let mut others = BTreeSet::new();
     let leave = ["house", "staging"];
     let everything = Options { verb: crate::plan::Verb::Apply, ..destroy(&leave) };
+    let mut name = "main";
     for chapter in 0..4 {
-        let text = if chapter == 3 { String::new() } else { invent(&mut random) };
+        let former = name;
+        name = if random.random_bool(0.7) { former } else { other(former) };
+        let text = if chapter == 3 { String::new() } else { invent(&mut random, name) };
+        let team = pick(&mut random, &["boats", "boats", "ships"]);
+        let has_moved = former != name && text.contains(&format!("pipe/instance {name} "));
+        let moved = if has_moved { format!("moved {former} {name}\n") } else { String::new() };
+        let text = format!("tag team {team}\n{moved}{text}");
         let stack = stack(&text);
         let options = if chapter == 3 { destroy(&leave) } else { everything.clone() };
-        endanger(&mut random, &scene);
+        if has_moved {
+            stays(&scene, &stack, &options, (former, name)).await?;
+        }
+        let misled = endanger(&mut random, &scene);
         let first = scene.attempt(&stack, &options).await;
         scene.restart();
+        let of = |error: String| format!("chapter {chapter}:\n{text}\nfirst {first:?}\n{error}");
+        if !misled && first.as_ref().is_some_and(super::Summary::is_complete) {
+            let plan = scene.plan(&stack, &options).await.map_err(|fault| of(fault.to_string()))?;
+            if !plan.is_empty() {
+                return Err(of(format!("complete, and yet there is left to do:\n{}", show(&plan))));
+            }
+        }
         if random.random_bool(0.7) {
             meddle(&mut random, &scene, &mut others);
         }
         let result = quiet(&scene, &stack, &options).await;
         let names: Vec<&str> = others.iter().map(String::as_str).collect();
         let wrong = complaints(&scene.cloud, &stack, &names);
-        result
-            .and_then(|()| if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) })
-            .map_err(|error| format!("chapter {chapter}:\n{text}\nfirst {first:?}\n{error}"))?;
+        result.and_then(|()| if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }).map_err(of)?;
     }
     Ok(())
 }

@@ -125,7 +125,7 @@ impl<'a> Retry<'a> {
     pub fn delay(&self, service: &str, fault: &Fault, attempt: u32, elapsed: f64, busy: f64) -> Option<f64> {
         let (limit, base, ceiling) = match fault.class {
             FaultClass::NotPropagated => (PROPAGATION, 1.0, 8.0),
-            FaultClass::Busy => (busy, 2.0, 10.0),
+            FaultClass::Busy | FaultClass::Unfinished => (busy, 2.0, 10.0),
             FaultClass::Throttled => (THROTTLED, 1.0, 20.0),
             FaultClass::Unavailable => (UNAVAILABLE, 0.5, 10.0),
             FaultClass::NotFound

@@ -3,9 +3,12 @@
 //! Every verb may be repeated after an unknown outcome, because each begins by looking: a create
 //! whose answer was lost is settled by finding the object, never by making another one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::retry::Retry;
 use super::wait::{Goal, STALE, find, with_identity};
 use super::{Outcome, Run, unwritable};
+use crate::diff;
 use crate::fault::{Fault, FaultClass};
 use crate::journal::Record;
 use crate::kind::{AnyKind, DeleteOptions, Object, Outputs, Readiness, Tags, tag};
@@ -44,7 +47,7 @@ pub(super) async fn carry_out(run: &Run<'_>, step: &Step) -> Outcome {
     };
     let seed = run.context.seed ^ step.id as u64;
     let retry = Retry::new(run.context.clock, seed).sharing(&run.quiet).telling(&notify);
-    let one = One { run, step, kind: kind.as_ref(), retry: &retry };
+    let one = One { run, step, kind: kind.as_ref(), retry: &retry, retagged: AtomicBool::new(false) };
     match one.carry_out().await {
         Ok(outcome) => outcome,
         Err(Halt::Fault(fault)) => Outcome::Failed(fault),
@@ -59,6 +62,8 @@ pub(super) struct One<'a> {
     pub(super) step: &'a Step,
     pub(super) kind: &'a dyn AnyKind,
     pub(super) retry: &'a Retry<'a>,
+    /// Whether the service had lost the tags of the new object, and with them what a kind keeps there.
+    pub(super) retagged: AtomicBool,
 }
 
 impl One<'_> {
@@ -92,13 +97,14 @@ impl One<'_> {
             Action::Resume => self.turn(true).await?,
             Action::Wait => self.take_up().await?,
         };
-        if let Outcome::Done { outputs, .. } = &outcome {
+        if let Outcome::Done { outputs, recovered } = &outcome {
             let identity = outputs.get("identity").and_then(Value::as_str).unwrap_or(&self.step.identity).to_owned();
             self.record(Record::Done {
                 address: self.step.address.clone(),
                 action: self.step.action,
                 identity,
                 elapsed: self.run.elapsed(began),
+                recovered: *recovered,
             })?;
         }
         Ok(outcome)
@@ -173,10 +179,29 @@ impl One<'_> {
         let outcome = self
             .wait(&Goal::Ready { identity: &identity, spec, fields: &[] }, facts.create.typical, facts.poll)
             .await?;
-        if recovered && let Outcome::Done { outputs, .. } = outcome {
-            return Ok(Outcome::Done { outputs, recovered });
+        match outcome {
+            Outcome::Done { outputs, .. } if recovered || self.retagged.load(Ordering::SeqCst) => {
+                self.finish(&identity, spec, outputs, recovered).await
+            }
+            other => Ok(other),
         }
-        Ok(outcome)
+    }
+
+    /// Completes an object whose create was cut off: one that takes several calls may have got no
+    /// further than the first. What only another create could give it is left to the next plan.
+    async fn finish(&self, identity: &str, spec: &Value, outputs: Outputs, recovered: bool) -> Result<Outcome, Halt> {
+        let mut done = Outcome::Done { outputs, recovered };
+        let Some(object) = self.find(identity).await? else { return Err(self.lost(identity).into()) };
+        let mut diff = diff::compare(self.kind, spec, &object.state, &object.pending);
+        diff.changes.retain(|change| change.forces_replacement.is_none());
+        for (_, changes) in diff::groups(self.kind, &diff.changes, &object.state, spec) {
+            let fields: Vec<String> = changes.into_iter().map(|change| change.path).collect();
+            done = match self.change(identity, spec, &fields).await? {
+                Outcome::Done { outputs, .. } => Outcome::Done { outputs, recovered },
+                other => return Ok(other),
+            };
+        }
+        Ok(done)
     }
 
     /// Makes the object or finds the one that a lost call has made: its identity, and whether it
@@ -202,9 +227,9 @@ impl One<'_> {
                 Err(fault) => fault,
             };
             // The answer may be lost while the object was made, by this call or an earlier run's.
-            unknown |= fault.class == FaultClass::Unavailable;
+            unknown |= matches!(fault.class, FaultClass::Unavailable | FaultClass::Unfinished);
             let mut leaves = false;
-            if matches!(fault.class, FaultClass::Unavailable | FaultClass::AlreadyExists)
+            if matches!(fault.class, FaultClass::Unavailable | FaultClass::Unfinished | FaultClass::AlreadyExists)
                 && let Some(object) = self.search().await?
             {
                 leaves = object.readiness == Readiness::Deleting || self.is_replaced(&object);
@@ -268,12 +293,22 @@ impl One<'_> {
     }
 
     async fn update(&self, spec: &Value) -> Result<Outcome, Halt> {
-        let facts = self.kind.facts();
         let fields: Vec<String> = self.step.changes.iter().map(|change| change.path.clone()).collect();
+        let outcome = self.change(&self.step.identity, spec, &fields).await?;
+        if matches!(outcome, Outcome::Done { .. }) && !self.step.tags.is_empty() {
+            let object = self.required(&self.step.identity).await?;
+            self.write_tags(&object, &self.step.tags).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Changes fields of one group in place and waits until the object shows them.
+    async fn change(&self, identity: &str, spec: &Value, fields: &[String]) -> Result<Outcome, Halt> {
+        let facts = self.kind.facts();
         let began = self.run.context.clock.now();
         let mut attempt = 0;
         loop {
-            let object = self.required().await?;
+            let object = self.required(identity).await?;
             self.may_call()?;
             if let Readiness::Pending(status) = &object.readiness {
                 // Changing what is already changing is refused by every service.
@@ -284,19 +319,12 @@ impl One<'_> {
                 continue;
             }
             self.may_change().await?;
-            match self.kind.update(&object, spec, &fields).await {
+            match self.kind.update(&object, spec, fields).await {
                 Ok(()) => break,
                 Err(fault) => self.again(&fault, &mut attempt, began).await?,
             }
         }
-        let identity = self.step.identity.clone();
-        let goal = Goal::Ready { identity: &identity, spec, fields: &fields };
-        let outcome = self.wait(&goal, facts.update.typical, facts.poll).await?;
-        if matches!(outcome, Outcome::Done { .. }) && !self.step.tags.is_empty() {
-            let object = self.required().await?;
-            self.write_tags(&object, &self.step.tags).await?;
-        }
-        Ok(outcome)
+        self.wait(&Goal::Ready { identity, spec, fields }, facts.update.typical, facts.poll).await
     }
 
     /// Waits for what an earlier run has begun.
@@ -310,12 +338,12 @@ impl One<'_> {
         }
     }
 
-    async fn required(&self) -> Result<Object, Fault> {
-        self.find(&self.step.identity).await?.ok_or_else(|| {
+    async fn required(&self, identity: &str) -> Result<Object, Fault> {
+        self.find(identity).await?.ok_or_else(|| {
             Fault::local(
                 FaultClass::NotFound,
                 format!("{}:read", self.kind.kind()),
-                format!("`{}` is gone since the plan was made", self.step.identity),
+                format!("`{identity}` is gone since the plan was made"),
             )
         })
     }
@@ -359,7 +387,7 @@ impl One<'_> {
     }
 
     async fn tag(&self) -> Result<Outcome, Halt> {
-        let object = self.required().await?;
+        let object = self.required(&self.step.identity).await?;
         self.write_tags(&object, &self.step.tags).await?;
         Ok(Outcome::Done { outputs: with_identity(&object), recovered: false })
     }
@@ -392,7 +420,7 @@ impl One<'_> {
         }
         let mut attempt = 0;
         loop {
-            let object = self.required().await?;
+            let object = self.required(&self.step.identity).await?;
             if object.running == wanted && object.readiness == Readiness::Ready {
                 break;
             }

@@ -366,3 +366,29 @@ fn a_plan_of_another_version_is_not_carried_out() {
         assert!(scene.journal.entries().unwrap().is_empty());
     });
 }
+
+#[test]
+fn a_create_that_was_cut_off_is_finished_by_the_same_run_and_teaches_no_duration() {
+    let text = "net/network net range=10.0.0.0/16\nnet/group web network=@net.id about=web ports=[80,443]";
+    block_on(async {
+        let create = number_of("create net/group", text).await;
+        for (trouble, retried) in
+            [(Trouble::HalfMade, false), (Trouble::CrashHalfway, true), (Trouble::LostTags, false)]
+        {
+            let scene = Scene::new();
+            scene.cloud.trouble(create, trouble);
+            let summary = scene.attempt(&stack(text), &Options::default()).await;
+            assert_eq!(summary.is_none(), retried, "{trouble:?}");
+            scene.restart();
+            if retried {
+                scene.apply(&stack(text), &Options::default()).await;
+            }
+            let plan = scene.plan(&stack(text), &Options::default()).await.unwrap();
+            assert!(plan.is_empty(), "{trouble:?}:\n{}", show(&plan));
+            assert_eq!(complaints(&scene.cloud, &stack(text), &[]), Vec::<String>::new(), "{trouble:?}");
+            let replay = crate::journal::replay(&scene.journal.entries().unwrap());
+            let learned = replay.learned("net/group", Action::Create);
+            assert_eq!(learned.is_some(), trouble == Trouble::LostTags, "{trouble:?}: {learned:?}");
+        }
+    });
+}

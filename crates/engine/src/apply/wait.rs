@@ -110,6 +110,7 @@ impl One<'_> {
             return Ok(());
         }
         let tags = self.tags();
+        self.retagged.store(true, std::sync::atomic::Ordering::SeqCst);
         self.write_tags(object, &tags).await
     }
 
@@ -163,7 +164,7 @@ impl One<'_> {
                 .all(|change| !fields.contains(&change.path))
     }
 
-    fn lost(&self, identity: &str) -> Fault {
+    pub(super) fn lost(&self, identity: &str) -> Fault {
         Fault::local(
             FaultClass::NotFound,
             format!("{}:wait", self.kind.kind()),

@@ -69,6 +69,9 @@ pub enum Record {
         identity: String,
         /// Seconds it took, from which the next plan learns.
         elapsed: f64,
+        /// Whether an earlier call or run had begun it: then the seconds teach nothing.
+        #[serde(default)]
+        recovered: bool,
     },
     /// It failed for good.
     Failed {

@@ -48,7 +48,7 @@ pub fn replay(entries: &[Entry]) -> Replay {
                 made.remove(address);
                 open.insert((address.clone(), *action), identity.clone());
             }
-            Record::Done { address, action, identity, elapsed } => {
+            Record::Done { address, action, identity, elapsed, recovered } => {
                 open.remove(&(address.clone(), *action));
                 match action {
                     Action::Create => drop(result.made.insert(address.clone(), identity.clone())),
@@ -61,7 +61,9 @@ pub fn replay(entries: &[Entry]) -> Replay {
                 if matches!(action, Action::Resume | Action::Delete) {
                     result.must_resume.remove(address);
                 }
-                result.durations.entry((address.kind.clone(), *action)).or_default().push(*elapsed);
+                if !recovered {
+                    result.durations.entry((address.kind.clone(), *action)).or_default().push(*elapsed);
+                }
             }
             Record::Made { address, identity } => {
                 result.made.insert(address.clone(), identity.clone());

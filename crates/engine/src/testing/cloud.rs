@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::clock::VirtualClock;
 use super::kinds::FakeKind;
-use super::trouble::{Trouble, denied, fault, throttled, unavailable};
+use super::trouble::{Trouble, denied, fault, throttled, unavailable, unfinished};
 use crate::clock::Clock;
 use crate::fault::{Fault, FaultClass};
 use crate::kind::{Object, Outputs, Readiness, Tags};
@@ -197,7 +197,7 @@ impl FakeCloud {
             Some(Trouble::Throttle) => return Err(throttled(&operation)),
             Some(Trouble::UnavailableBefore | Trouble::UnavailableAfter) => return Err(unavailable(&operation)),
             Some(Trouble::Denied) => return Err(denied(&operation)),
-            Some(Trouble::CrashBefore | Trouble::CrashAfter) => {
+            Some(trouble) if trouble.is_crash() => {
                 self.die();
                 return self.dead().await;
             }
@@ -236,7 +236,8 @@ impl FakeCloud {
         };
         match trouble {
             Some(Trouble::UnavailableAfter) if done.is_ok() => Err(unavailable(&operation)),
-            Some(Trouble::CrashAfter) => {
+            Some(Trouble::HalfMade) if done.is_ok() && matches!(ask, Ask::Create { .. }) => Err(unfinished(&operation)),
+            Some(Trouble::CrashAfter | Trouble::CrashHalfway) => {
                 self.die();
                 self.dead().await
             }
@@ -342,6 +343,8 @@ impl World {
             let tags = if trouble == Some(Trouble::LostTags) { Tags::new() } else { (*tags).clone() };
             let slower = if trouble == Some(Trouble::SlowState) { 4.0 } else { 1.0 };
             let phase = busy("creating", kind.facts.create.typical * slower, then);
+            let halfway = matches!(trouble, Some(Trouble::HalfMade | Trouble::CrashHalfway));
+            let spec = if halfway { &kind.first_call(spec) } else { *spec };
             return Ok(self.birth(kind, name, spec, &tags, phase));
         }
         let found = self.things.iter().position(|thing| thing.kind == kind.name && thing.identity == ask.subject());

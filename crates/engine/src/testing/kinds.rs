@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use crate::kind::{Change, Compare, Facts, FieldFacts, Pauses, Poll, RefersTo, Seconds};
+use crate::value::Value;
 
 /// One fake kind: facts for the engine and rules for the cloud.
 #[derive(Clone)]
@@ -17,6 +18,17 @@ pub(super) struct FakeKind {
     pub(super) one_field: bool,
     /// Whether objects do work that can be stopped.
     pub(super) runs: bool,
+}
+
+impl FakeKind {
+    /// What the first call of a create sends where there are several: nothing that an update could
+    /// send later.
+    pub(super) fn first_call(&self, spec: &Value) -> Value {
+        let fact = |field: &String| self.fields.iter().find(|(name, _)| name == field).map(|(_, fact)| fact.clone());
+        let needed = |field: &String| fact(field).is_none_or(|fact| fact.change != Change::InPlace);
+        let fields = spec.as_object().into_iter().flatten().filter(|(field, _)| needed(field));
+        Value::Object(fields.map(|(field, value)| (field.clone(), value.clone())).collect())
+    }
 }
 
 fn plain() -> FieldFacts {

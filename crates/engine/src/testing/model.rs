@@ -9,7 +9,7 @@ use crate::stack::Stack;
 use crate::value::{Value, resolve};
 
 /// What is wrong with the world, one line a mistake: resources that are missing, double, unlike
-/// their spec or not ready, and objects that nobody wants. Objects named in `others` are not ours.
+/// their spec or the stack's tags or not ready, and objects that nobody wants. Objects named in `others` are not ours.
 pub fn complaints(cloud: &FakeCloud, stack: &Stack, others: &[&str]) -> Vec<String> {
     let objects = cloud.objects();
     let mut wrong = Vec::new();
@@ -41,6 +41,12 @@ pub fn complaints(cloud: &FakeCloud, stack: &Stack, others: &[&str]) -> Vec<Stri
         let resource = &stack.resources[*name];
         if object.readiness != Readiness::Ready {
             wrong.push(format!("{} is {:?}", resource.address, object.readiness));
+        }
+        let tagged = object.tags.as_ref().is_some_and(|tags| tags.contains_key(tag::STACK));
+        for (key, value) in stack.tags.iter().filter(|_| tagged) {
+            if object.tags.as_ref().and_then(|tags| tags.get(key)) != Some(value) {
+                wrong.push(format!("{} lacks the tag {key}={value}", resource.address));
+            }
         }
         let wanted = resolve(&resource.spec, &|reference| {
             found.get(reference.resource.as_str())?.outputs.get(&reference.attribute).cloned()

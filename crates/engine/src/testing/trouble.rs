@@ -25,11 +25,16 @@ pub enum Trouble {
     CrashBefore,
     /// The program dies before the answer reaches it.
     CrashAfter,
+    /// A create of several calls makes the object, and a later call fails: fields that could be
+    /// changed in place are missing.
+    HalfMade,
+    /// The program dies between the calls of a create.
+    CrashHalfway,
 }
 
 impl Trouble {
     /// Every kind of trouble.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Throttle,
         Self::UnavailableBefore,
         Self::UnavailableAfter,
@@ -40,11 +45,13 @@ impl Trouble {
         Self::SlowState,
         Self::CrashBefore,
         Self::CrashAfter,
+        Self::HalfMade,
+        Self::CrashHalfway,
     ];
 
     /// Whether the program dies.
     pub fn is_crash(self) -> bool {
-        matches!(self, Self::CrashBefore | Self::CrashAfter)
+        matches!(self, Self::CrashBefore | Self::CrashAfter | Self::CrashHalfway)
     }
 }
 
@@ -54,6 +61,10 @@ pub(super) fn throttled(operation: &str) -> Fault {
 
 pub(super) fn unavailable(operation: &str) -> Fault {
     fault(FaultClass::Unavailable, operation, "the connection was cut")
+}
+
+pub(super) fn unfinished(operation: &str) -> Fault {
+    fault(FaultClass::Unfinished, operation, "the connection was cut")
 }
 
 pub(super) fn denied(operation: &str) -> Fault {

@@ -11,6 +11,7 @@ pub(crate) mod redshift_data;
 pub(crate) mod redshift_serverless;
 pub(crate) mod s3;
 pub(crate) mod secretsmanager;
+pub(crate) mod speed;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,9 @@ pub(crate) struct World {
     pub(crate) account: String,
     /// The region it belongs to.
     pub(crate) region: String,
+    /// How many times faster than AWS its transitions pass; absent when they end at once.
+    #[serde(default)]
+    pub(crate) speed: Option<f64>,
     /// State of EC2.
     pub ec2: ec2::Ec2,
     /// State of IAM.
@@ -57,6 +61,7 @@ impl World {
         Self {
             account: place.account.clone(),
             region: place.region.clone(),
+            speed: None,
             ec2: ec2::Ec2::fresh(place),
             iam: iam::Iam::default(),
             logs: logs::Logs::default(),
