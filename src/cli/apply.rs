@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::sync::mpsc;
 use towpath_engine::apply::{self, Context, Summary};
+use towpath_engine::fault::FaultClass;
 use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Plan, Verb, changed_since};
 
@@ -228,6 +229,15 @@ fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Res
         CliError::new(Exit::Resumable, format!("{} failed; the others went on", plural(summary.failed.len(), "step")));
     for (address, fault) in &summary.failed {
         error = error.because(format!("{address}: {fault}"));
+    }
+    for (address, fault) in &summary.failed {
+        let is_change = ["Modify", "Update", "Move"].iter().any(|verb| fault.operation.contains(&format!(":{verb}")));
+        if is_change && fault.class == FaultClass::Invalid {
+            let name = &address.name;
+            error = error.hint(format!(
+                "if AWS cannot change it in place, see what making it anew means: towpath plan --replace {name}"
+            ));
+        }
     }
     for (address, by) in &summary.blocked {
         error = error.because(format!("{address} was not tried, because {by} failed"));

@@ -10,14 +10,20 @@ use crate::env::{Running, TestEnvironment};
 
 /// The sandbox of a project, served for as long as this lives.
 pub(crate) struct Aws {
-    address: String,
+    /// Where it listens.
+    pub(crate) address: String,
     _server: Option<Running>,
 }
 
 impl Aws {
     /// Serves the world of a project on a free port.
     pub(crate) fn of(environment: &TestEnvironment) -> Self {
-        let mut server = Running::start(environment, &["sandbox", "--port", "0"]);
+        Self::serve(environment, &[])
+    }
+
+    /// The same, with more arguments for `towpath sandbox`.
+    pub(crate) fn serve(environment: &TestEnvironment, arguments: &[&str]) -> Self {
+        let mut server = Running::start(environment, &[&["sandbox", "--port", "0"], arguments].concat());
         let line = server.wait_for("http://127.0.0.1:").expect("the sandbox says where it listens");
         let address = line.rsplit("http://").next().unwrap().split_whitespace().next().unwrap().to_owned();
         Self { address, _server: Some(server) }

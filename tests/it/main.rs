@@ -22,3 +22,4 @@ mod secrets;
 mod surroundings;
 mod sweep;
 mod up;
+mod wire;

@@ -92,6 +92,7 @@ fn kind_definitions(kind: &dyn AnyKind, place: &str) -> Map {
         properties.insert("kind".to_owned(), json!({ "description": kind.facts().summary, "const": kind.kind() }));
         properties.insert("protect".to_owned(), protect());
         properties.insert("depends_on".to_owned(), depends_on());
+        properties.insert("timeouts".to_owned(), timeouts());
     }
     let mut definitions = Map::from_iter([(place.to_owned(), Value::Object(block))]);
     if let Some(Value::Object(inner)) = inner {
@@ -114,6 +115,28 @@ fn depends_on() -> Value {
         "description": "Names of resources that must be there first, beyond those it refers to.",
         "type": "array",
         "items": { "type": "string" },
+    })
+}
+
+fn timeouts() -> Value {
+    let duration = |description: &str| {
+        json!({
+            "description": description, "type": "string",
+            "pattern": format!("^[1-9][0-9]{{0,4}}(s|m|h)$|{EXPRESSION}"),
+        })
+    };
+    json!({
+        "description": "How long to wait, e.g. `40m`. What is not ready by then is left in progress and taken up by \
+            the next run, never made again. Default: the kind's own limits.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "create": duration("Until it is made and ready."),
+            "update": duration("Until a change is in force."),
+            "delete": duration("Until it is gone."),
+            "start": duration("Until its work runs again."),
+            "stop": duration("Until its work stands still."),
+        },
     })
 }
 

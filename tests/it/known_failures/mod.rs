@@ -25,3 +25,89 @@ mod namespaces;
 mod passwords;
 mod stability;
 mod workgroups;
+//! | number | the other tool's problem | test |
+//! |---|---|---|
+//! | 1 | task settings differ for ever: the service adds, fills in and reorders | `task_settings::what_the_service_adds_to_the_settings_is_no_difference` |
+//! | 2 | the same for DMS Serverless configurations | no kind of towpath; their document has the same normaliser: `the_settings_of_a_serverless_replication_have_the_same_form` in `towpath-aws` |
+//! | 3 | an endpoint change is refused while tasks run | `endpoints::a_change_stops_the_running_task_and_starts_it_again`, `endpoints::a_change_that_is_refused_leaves_the_task_running` |
+//! | 4 | the hidden connection test leaves the task stopped | the first of 3, `endpoints::a_task_stopped_for_a_change_is_started_again_after_a_kill`, `endpoints::a_change_that_breaks_the_connection_is_named_and_mended_by_the_next_run` |
+//! | 5 | fixed waits, after which the object is tainted and made again | `tasks::what_takes_longer_than_the_stack_allows_is_waited_for_by_the_next_run_and_never_made_again`, `tasks::a_slow_stop_and_a_slow_start_are_gone_on_with_by_the_next_run` |
+//! | 6 | the full load is over before the waiter looks | `tasks::a_load_that_is_over_before_anyone_looks_is_a_success` |
+//! | 7 | a running task cannot be changed; trouble with its type | `tasks::a_running_task_is_stopped_changed_in_place_and_goes_on`, `tasks::a_type_change_that_dms_refuses_becomes_a_replacement_only_by_consent` |
+//! | 8 | `dms-vpc-role` is not seen yet | `networks::a_role_that_dms_does_not_see_yet_is_waited_for`, `networks::two_stacks_of_an_account_make_the_account_s_roles_once` |
+//! | 9 | interfaces that DMS leaves behind block group and subnet | `networks::interfaces_that_dms_leaves_behind_hold_nothing_up` |
+//! | 10 | subnet group or instance deleted while still used | `networks::what_others_still_use_is_named_and_goes_once_they_are_gone`, `networks::an_instance_with_a_task_of_another_tool_is_not_deleted_under_it` |
+//! | 12 | settings of Redshift Serverless endpoints are not applied | `endpoints::settings_of_a_serverless_target_are_applied_and_only_what_changed_is_sent` |
+//! | 13 | an update injects zero values | the same |
+//! | 14 | extra connection attributes are dropped or differ for ever | `endpoints::extra_attributes_are_compared_with_what_the_service_makes_of_them` |
+//! | 15 | with a secret the database name is ignored and a password demanded | `endpoints::with_a_secret_the_database_is_sent_and_no_password_is_asked_for`, `endpoints::a_mixture_of_credentials_is_refused_before_anything_is_made` |
+
+use serde_json::{Value, json};
+
+use crate::aws::Aws;
+use crate::env::TestEnvironment;
+use crate::wire::Wire;
+
+mod endpoints;
+mod networks;
+mod task_settings;
+mod tasks;
+
+/// The small project's stack file.
+const STACK: &str = "stacks/small.yaml";
+
+/// The small project with its task replicating changes, behind a tap.
+fn replicating() -> (TestEnvironment, Wire) {
+    let mut small = TestEnvironment::small();
+    small.edit(STACK, "mode: full-load,", "mode: full-load-and-cdc,");
+    let wire = Wire::tap(&mut small);
+    for command in [&["apply", "--yes"][..], &["upload"], &["migrate"]] {
+        small.expect(0, command);
+    }
+    assert_eq!(task(&wire.aws)["Status"], "running");
+    wire.forget();
+    (small, wire)
+}
+
+/// The first item of a list of DMS.
+#[track_caller]
+fn first(aws: &Aws, operation: &str, list: &str) -> Value {
+    aws.dms(operation, &json!({})).unwrap()[list][0].clone()
+}
+
+/// The only replication task.
+#[track_caller]
+fn task(aws: &Aws) -> Value {
+    first(aws, "DescribeReplicationTasks", "ReplicationTasks")
+}
+
+/// The endpoint of that direction (`SOURCE` or `TARGET`).
+#[track_caller]
+fn endpoint(aws: &Aws, direction: &str) -> Value {
+    let answer = aws.dms("DescribeEndpoints", &json!({})).unwrap();
+    let endpoints = answer["Endpoints"].as_array().unwrap();
+    endpoints.iter().find(|endpoint| endpoint["EndpointType"] == direction).unwrap().clone()
+}
+
+/// What the steps of a plan do, in their order: `action name`.
+#[track_caller]
+fn steps(project: &TestEnvironment, arguments: &[&str]) -> Vec<String> {
+    let plan = project.expect(3, &[arguments, &["--json"]].concat());
+    let events = plan.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let plan = events.into_iter().find(|event| event["type"] == "plan").unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let steps = plan["plan"]["steps"].as_array().unwrap();
+    steps.iter().map(|step| format!("{} {}", text(&step["action"]), text(&step["address"]["name"]))).collect()
+}
+
+/// Waits until something is so.
+#[track_caller]
+fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..400 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    panic!("ten seconds were not enough");
+}

@@ -6,6 +6,7 @@
 //! nothing. The password cannot be read back; a changed one is seen by the mark of the one sent before.
 
 mod access;
+mod attributes;
 mod mistakes;
 mod settings;
 
@@ -85,7 +86,8 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "compare": "subset" }))]
     pub settings: Option<Settings>,
-    /// Extra connection attributes, for what `settings` does not have.
+    /// Extra connection attributes, for what `settings` does not have. One that is a setting
+    /// (`captureDDLs`) counts as that setting.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "compare": "subset" }))]
     pub extra_attributes: Option<BTreeMap<String, String>>,
@@ -288,6 +290,7 @@ fn object(live: LiveEndpoint, under_test: &BTreeSet<String>) -> Object {
     if let Some(map) = state.as_object_mut() {
         map.retain(|_, value| !value.is_null());
     }
+    attributes::fold(&mut state);
     let arn = live.endpoint_arn.unwrap_or_default();
     let is_tested = under_test.contains(&arn);
     Object {
@@ -356,6 +359,7 @@ impl Kind for Endpoint {
         if let Some(connection) = value.get_mut("connection") {
             access::normalise(&self.cloud, connection);
         }
+        attributes::fold(&mut value);
         if let Some(Value::String(mode)) = value.pointer_mut("/settings/encryption_mode") {
             *mode = mode.to_lowercase().replace('_', "-");
         }
@@ -378,6 +382,7 @@ impl Kind for Endpoint {
     }
 
     async fn create(&self, name: &str, spec: &Spec, tags: &Tags) -> Result<String, Fault> {
+        let spec = &attributes::folded(spec);
         let access = access::resolve(&self.cloud, spec).await?;
         let settings = spec.settings.clone().unwrap_or_default();
         let blocks = blocks(spec, Some(&access), &settings, &|_| true);
@@ -410,16 +415,22 @@ impl Kind for Endpoint {
     }
 
     async fn update(&self, object: &Object, spec: &Spec, fields: &[String]) -> Result<(), Fault> {
+        let spec = &attributes::folded(spec);
+        let live = self.normalise(object.state.clone());
         let changed = |field: &str| fields.iter().any(|name| name == field);
         let moved = changed("connection") || changed("workgroup");
         let access = if moved { Some(access::resolve(&self.cloud, spec).await?) } else { None };
         let declared = spec.settings.as_ref().filter(|_| changed("settings"));
         let settings = declared.map_or_else(Settings::default, |settings| {
-            let only = dms_common::changed_only(&dms_common::state(settings), &object.state["settings"]);
+            let only = dms_common::changed_only(&dms_common::state(settings), &live["settings"]);
             serde_json::from_value(only).unwrap_or_else(|_| settings.clone())
         });
         let blocks = blocks(spec, access.as_ref(), &settings, &changed);
         let access = access.unwrap_or_default();
+        // The text replaces the old one as a whole: what others have put there stays in it.
+        let mut attributes: BTreeMap<String, String> =
+            serde_json::from_value(live["extra_attributes"].clone()).unwrap_or_default();
+        attributes.extend(spec.extra_attributes.clone().unwrap_or_default());
         let client = self.cloud.dms().await;
         let call = client
             .modify_endpoint()
@@ -433,7 +444,7 @@ impl Kind for Endpoint {
             .set_ssl_mode(spec.ssl_mode.filter(|_| changed("ssl_mode")).map(|mode| mode.as_str().into()))
             .set_certificate_arn(spec.certificate.clone().filter(|_| changed("certificate")))
             .set_extra_connection_attributes(
-                spec.extra_attributes.as_ref().filter(|_| changed("extra_attributes")).map(settings::write_attributes),
+                changed("extra_attributes").then(|| settings::write_attributes(&attributes)),
             )
             .set_postgre_sql_settings(blocks.postgres)
             .set_redshift_settings(blocks.redshift);

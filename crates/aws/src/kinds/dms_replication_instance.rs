@@ -237,6 +237,7 @@ fn object(instance: Instance) -> Object {
     };
     Object {
         outputs: Outputs::from([
+            ("maintenance_window".to_owned(), json!(spec.maintenance_window)),
             ("arn".to_owned(), json!(instance.replication_instance_arn)),
             ("name".to_owned(), json!(identity)),
             ("private_addresses".to_owned(), json!(instance.replication_instance_private_ip_addresses)),

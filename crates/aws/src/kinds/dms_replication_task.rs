@@ -8,7 +8,10 @@
 
 mod settings;
 
-use aws_sdk_databasemigration::types::{MigrationTypeValue, ReplicationTask as Live, StartReplicationTaskTypeValue};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use aws_sdk_databasemigration::types::{MigrationTypeValue, ReplicationTask as Live};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -16,10 +19,12 @@ use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
     DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Readiness, Scope, Seconds, Tags,
 };
+use towpath_engine::secret::redact;
 use towpath_engine::value::{Map, Value};
 
 use super::dms_common;
 use crate::cloud::Cloud;
+use crate::dms::{self, ConnectionState, StartType};
 use crate::dms_mappings::{self, TableRule};
 use crate::fault::fault;
 
@@ -119,12 +124,45 @@ impl Tables {
 /// The kind `dms/replication_task`.
 pub struct ReplicationTask {
     cloud: Cloud,
+    /// ARNs of endpoints whose failed test was asked for again, since DMS never repeats one by itself.
+    retested: Mutex<BTreeSet<String>>,
 }
 
 impl ReplicationTask {
     /// The kind over a cloud.
     pub fn new(cloud: Cloud) -> Self {
-        Self { cloud }
+        Self { cloud, retested: Mutex::default() }
+    }
+
+    /// Sees to it that both ends are tested, without which no task can start. A test that failed is
+    /// made once more: what it failed for may be mended.
+    async fn test_ends(&self, object: &Object) -> Result<(), Fault> {
+        let instance = object.state["instance"].as_str().unwrap_or_default();
+        for end in ["source", "target"] {
+            let endpoint = object.state[end].as_str().unwrap_or_default();
+            match dms::connection(&self.cloud, instance, endpoint).await? {
+                ConnectionState::Successful | ConnectionState::Testing => {}
+                ConnectionState::Failed(reason) if self.was_retested(endpoint) => {
+                    let name = endpoint.rsplit(':').next().unwrap_or(endpoint);
+                    let message = format!("the instance cannot connect to the {end} `{name}`: {reason}");
+                    return Err(Fault::local(FaultClass::Invalid, "dms:TestConnection", redact(&message)));
+                }
+                ConnectionState::Untested | ConnectionState::Failed(_) => {
+                    dms::test_connection(&self.cloud, instance, endpoint).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the endpoint's test was made again; by the next time it was, unless this says so.
+    fn was_retested(&self, endpoint: &str) -> bool {
+        let mut retested = self.retested.lock().unwrap_or_else(PoisonError::into_inner);
+        let was = retested.remove(endpoint);
+        if !was {
+            retested.insert(endpoint.to_owned());
+        }
+        was
     }
 }
 
@@ -196,8 +234,12 @@ fn object(live: Live) -> Object {
     if let Some(map) = state.as_object_mut() {
         map.retain(|_, value| !value.is_null());
     }
+    let loaded = live.replication_task_stats.is_some_and(|stats| stats.full_load_finish_date.is_some());
     Object {
         outputs: Outputs::from([
+            ("failure".to_owned(), json!(live.last_failure_message)),
+            ("loaded".to_owned(), json!(loaded)),
+            ("stop_reason".to_owned(), json!(live.stop_reason)),
             ("arn".to_owned(), json!(live.replication_task_arn)),
             ("name".to_owned(), json!(identity)),
             ("status".to_owned(), json!(live.status)),
@@ -367,15 +409,40 @@ impl Kind for ReplicationTask {
     }
 
     async fn resume(&self, object: &Object) -> Result<(), Fault> {
-        let client = self.cloud.dms().await;
-        client
-            .start_replication_task()
-            .replication_task_arn(dms_common::text(object, "arn").unwrap_or_default())
-            .start_replication_task_type(StartReplicationTaskTypeValue::ResumeProcessing)
-            .send()
-            .await
-            .map(drop)
-            .map_err(fault("dms:StartReplicationTask"))
+        let arn = dms_common::text(object, "arn").unwrap_or_default();
+        match dms::start(&self.cloud, &arn, StartType::Resume).await {
+            Err(busy) if busy.class == FaultClass::Busy => {
+                self.test_ends(object).await?;
+                Err(busy)
+            }
+            other => other,
+        }
+    }
+
+    fn ended(&self, object: &Object) -> Option<Result<(), String>> {
+        let text = |output: &str| dms_common::text(object, output).unwrap_or_default();
+        let (status, reason) = (text("status"), text("stop_reason"));
+        let reason = reason.strip_prefix("Stop Reason ").unwrap_or(&reason).split(' ').next().unwrap_or_default();
+        let is_loaded = object.state["mode"] == "full-load" && object.outputs.get("loaded") == Some(&Value::Bool(true));
+        match (status.as_str(), reason) {
+            (
+                "stopped",
+                "FULL_LOAD_ONLY_FINISHED"
+                | "STOPPED_AFTER_FULL_LOAD"
+                | "STOPPED_AFTER_CACHED_EVENTS"
+                | "STOPPED_AT_SERVER_TIME"
+                | "STOPPED_AT_COMMIT_TIME"
+                | "STOPPED_AFTER_DDL_APPLY",
+            ) => Some(Ok(())),
+            // What a user's stop leaves, and on some versions the end of a load too.
+            ("stopped", "NORMAL") => is_loaded.then_some(Ok(())),
+            ("stopped", "" | "RECONFIGURATION_RESTART" | "RECYCLE_TASK") => None,
+            ("stopped" | "failed", _) => {
+                let failure = text("failure");
+                Some(Err(redact(if failure.is_empty() { reason } else { &failure })))
+            }
+            _ => None,
+        }
     }
 
     fn examples(&self, _place: &Place) -> Vec<Example> {
@@ -431,6 +498,8 @@ fn includes_something(rules: &[Value]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_databasemigration::types::ReplicationTaskStats;
+
     use super::*;
 
     fn spec(value: Value) -> Spec {
@@ -461,6 +530,29 @@ mod tests {
         assert_eq!(readiness("stopping"), (Readiness::Pending("stopping".to_owned()), true));
         assert_eq!(readiness("failed"), (Readiness::Ready, false));
         assert_eq!(readiness("deleting"), (Readiness::Deleting, false));
+    }
+
+    /// The table of stop reasons in the DMS API reference of `StopReplicationTask` and its task states.
+    #[test]
+    fn how_a_run_ended_is_told_by_status_and_reason() {
+        let kind = ReplicationTask::new(Cloud::offline());
+        let ended = |status: &str, reason: &str, mode: &str| {
+            let stats = ReplicationTaskStats::builder().full_load_finish_date(aws_smithy_types::DateTime::from_secs(1));
+            let live = Live::builder()
+                .status(status)
+                .stop_reason(reason)
+                .migration_type(mode.into())
+                .replication_task_stats(stats.build());
+            kind.ended(&object(live.build()))
+        };
+        assert_eq!(ended("stopped", "Stop Reason FULL_LOAD_ONLY_FINISHED", "full-load"), Some(Ok(())));
+        assert_eq!(ended("stopped", "Stop Reason NORMAL", "full-load"), Some(Ok(())));
+        assert_eq!(ended("stopped", "Stop Reason NORMAL", "full-load-and-cdc"), None, "we stopped it");
+        assert_eq!(ended("stopped", "Stop Reason RECYCLE_TASK", "cdc"), None);
+        assert_eq!(ended("running", "", "cdc"), None);
+        let failed = ended("failed", "Stop Reason FATAL_ERROR Error Level FATAL", "cdc");
+        assert_eq!(failed, Some(Err("FATAL_ERROR".to_owned())));
+        assert!(matches!(ended("stopped", "Stop Reason RECOVERABLE_ERROR", "cdc"), Some(Err(_))));
     }
 
     #[test]

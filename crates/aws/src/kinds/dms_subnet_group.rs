@@ -231,14 +231,21 @@ impl Kind for SubnetGroup {
                 .and_then(|group| group.replication_subnet_group_identifier.as_deref())
                 .is_some_and(|name| name.eq_ignore_ascii_case(&object.identity))
         };
-        Ok(pages
-            .into_iter()
-            .flat_map(|page| page.replication_instances.unwrap_or_default())
-            .filter(holds)
-            .map(|instance| {
-                format!("replication instance {}", instance.replication_instance_identifier.unwrap_or_default())
-            })
-            .collect())
+        let instances =
+            pages.into_iter().flat_map(|page| page.replication_instances.unwrap_or_default()).filter(holds).map(
+                |instance| {
+                    format!("replication instance {}", instance.replication_instance_identifier.unwrap_or_default())
+                },
+            );
+        let found = client.describe_instance_profiles().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+        let found = dms_common::pages(found, "dms:DescribeInstanceProfiles")?;
+        let profiles = found.into_iter().flat_map(|page| page.instance_profiles.unwrap_or_default());
+        let profiles = profiles.filter(|profile| {
+            profile.subnet_group_identifier().is_some_and(|name| name.eq_ignore_ascii_case(&object.identity))
+        });
+        let profiles =
+            profiles.map(|profile| format!("instance profile {}", profile.instance_profile_name.unwrap_or_default()));
+        Ok(instances.chain(profiles).collect())
     }
 
     fn examples(&self, _place: &Place) -> Vec<Example> {

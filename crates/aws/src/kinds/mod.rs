@@ -8,6 +8,7 @@ pub mod dms_migration_project;
 pub mod dms_replication_instance;
 pub mod dms_replication_task;
 pub mod dms_subnet_group;
+mod ec2_interfaces;
 pub mod iam_role;
 mod redshift_common;
 pub mod redshift_namespace;

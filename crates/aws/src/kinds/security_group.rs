@@ -193,7 +193,7 @@ impl SecurityGroup {
             let ids = crossing.filter_map(|rule| rule.security_group_rule_id.clone()).collect();
             self.revoke(group, ids, direction).await?;
         }
-        super::vpc::clear_interfaces(&self.cloud, "group-id", group).await
+        super::ec2_interfaces::clear(&self.cloud, "group-id", group).await
     }
 
     /// The id of the only VPC with these tags.

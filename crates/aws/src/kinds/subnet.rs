@@ -17,7 +17,7 @@ use towpath_engine::value::Value;
 
 use super::dms_common::{SYNCHRONOUS, SYNCHRONOUS_POLL, state};
 use super::security_group::tag_specification;
-use super::vpc::{NAME_TAG, add_tags, canonical_block, clear_interfaces, ec2_arn, interfaces, named, wrong_block};
+use super::vpc::{NAME_TAG, add_tags, canonical_block, ec2_arn, interfaces, named, wrong_block};
 use crate::cloud::{Cloud, ec2_tags};
 use crate::fault::fault;
 
@@ -154,14 +154,11 @@ impl Kind for Subnet {
     }
 
     async fn delete(&self, object: &Object, _options: &DeleteOptions) -> Result<(), Fault> {
-        let delete = async || {
-            let call = self.cloud.ec2().await.delete_subnet().subnet_id(&object.identity);
-            call.send().await.map(drop).map_err(fault("ec2:DeleteSubnet"))
-        };
-        match delete().await {
-            Err(fault) if fault.class == FaultClass::Busy => {
-                clear_interfaces(&self.cloud, "subnet-id", &object.identity).await?;
-                delete().await
+        let call = self.cloud.ec2().await.delete_subnet().subnet_id(&object.identity);
+        match call.clone().send().await.map(drop).map_err(fault("ec2:DeleteSubnet")) {
+            Err(busy) if busy.class == FaultClass::Busy => {
+                super::ec2_interfaces::clear(&self.cloud, "subnet-id", &object.identity).await?;
+                call.send().await.map(drop).map_err(fault("ec2:DeleteSubnet"))
             }
             other => other,
         }

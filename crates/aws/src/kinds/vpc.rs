@@ -113,25 +113,6 @@ async fn live_interfaces(cloud: &Cloud, filter: &str, value: &str) -> Result<Vec
     found.map_err(fault("ec2:DescribeNetworkInterfaces"))
 }
 
-/// Deletes the interfaces that DMS left behind detached: those of deleted instances keep groups and subnets from being
-/// deleted for minutes, and sometimes for ever.
-pub(super) async fn clear_interfaces(cloud: &Cloud, filter: &str, value: &str) -> Result<(), Fault> {
-    for interface in live_interfaces(cloud, filter, value).await? {
-        let is_left_behind = interface.description().is_some_and(|text| text.starts_with(crate::sweep::DMS_INTERFACE))
-            && interface.status() == Some(&NetworkInterfaceStatus::Available);
-        if !is_left_behind {
-            continue;
-        }
-        let call = cloud.ec2().await.delete_network_interface();
-        let call = call.set_network_interface_id(interface.network_interface_id);
-        match call.send().await.map_err(fault("ec2:DeleteNetworkInterface")) {
-            Err(fault) if !fault.is_not_found() => return Err(fault),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 /// The network interfaces that a filter finds, in words.
 pub(super) async fn interfaces(cloud: &Cloud, filter: &str, value: &str) -> Result<Vec<String>, Fault> {
     let found = live_interfaces(cloud, filter, value).await;

@@ -25,6 +25,10 @@ const UNAVAILABLE: f64 = 180.0;
 /// Seconds for which throttling is put up with.
 const THROTTLED: f64 = 600.0;
 
+/// Fewest attempts before a call is given up where time is scaled: the limit alone may pass while
+/// the machine is busy with something else.
+const ATTEMPTS: u32 = 20;
+
 /// Is told of every retry and its delay in seconds.
 pub type Notify<'a> = dyn Fn(&Fault, f64) + Send + Sync + 'a;
 
@@ -135,7 +139,8 @@ impl<'a> Retry<'a> {
             | FaultClass::Invalid
             | FaultClass::Other => return None,
         };
-        if elapsed >= limit {
+        let is_scaled = self.scale > 1.0;
+        if elapsed >= limit && (!is_scaled || attempt >= ATTEMPTS) {
             return None;
         }
         let most = (base * f64::powi(2.0, attempt.min(10).cast_signed())).min(ceiling);

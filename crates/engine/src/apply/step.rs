@@ -11,7 +11,7 @@ use super::{Outcome, Run, unwritable};
 use crate::diff;
 use crate::fault::{Fault, FaultClass};
 use crate::journal::Record;
-use crate::kind::{AnyKind, DeleteOptions, Object, Outputs, Readiness, Tags, tag};
+use crate::kind::{AnyKind, DeleteOptions, Object, Outputs, Poll, Readiness, Tags, tag};
 use crate::plan::{Action, Step};
 use crate::value::{Value, is_unknown, references};
 
@@ -110,6 +110,12 @@ impl One<'_> {
         Ok(outcome)
     }
 
+    /// How to wait for the object, for as long as the stack or else the kind says.
+    fn poll(&self) -> Poll {
+        let poll = self.kind.facts().poll;
+        Poll { give_up: self.step.give_up.unwrap_or(poll.give_up), ..poll }
+    }
+
     fn record(&self, record: Record) -> Result<(), Fault> {
         self.run.record(record).map_err(|error| unwritable(&error))
     }
@@ -177,7 +183,7 @@ impl One<'_> {
         let (identity, recovered) = self.make(spec).await?;
         self.record(Record::Made { address: self.step.address.clone(), identity: identity.clone() })?;
         let outcome = self
-            .wait(&Goal::Ready { identity: &identity, spec, fields: &[] }, facts.create.typical, facts.poll)
+            .wait(&Goal::Ready { identity: &identity, spec, fields: &[] }, facts.create.typical, self.poll())
             .await?;
         match outcome {
             Outcome::Done { outputs, .. } if recovered || self.retagged.load(Ordering::SeqCst) => {
@@ -207,7 +213,7 @@ impl One<'_> {
     /// Makes the object or finds the one that a lost call has made: its identity, and whether it
     /// was found.
     async fn make(&self, spec: &Value) -> Result<(String, bool), Halt> {
-        let poll = self.kind.facts().poll;
+        let poll = self.poll();
         let tags = self.tags();
         // A second object of one name is refused by the service only where names are identities.
         if self.kind.facts().assigned_identity
@@ -304,7 +310,7 @@ impl One<'_> {
 
     /// Changes fields of one group in place and waits until the object shows them.
     async fn change(&self, identity: &str, spec: &Value, fields: &[String]) -> Result<Outcome, Halt> {
-        let facts = self.kind.facts();
+        let (facts, poll) = (self.kind.facts(), self.poll());
         let began = self.run.context.clock.now();
         let mut attempt = 0;
         loop {
@@ -312,10 +318,10 @@ impl One<'_> {
             self.may_call()?;
             if let Readiness::Pending(status) = &object.readiness {
                 // Changing what is already changing is refused by every service.
-                if self.retry.since(began) >= facts.poll.give_up || self.is_interrupted() {
+                if self.retry.since(began) >= poll.give_up || self.is_interrupted() {
                     return Ok(Outcome::InProgress(status.clone()));
                 }
-                self.sleep(facts.poll.interval).await;
+                self.sleep(poll.interval).await;
                 continue;
             }
             self.may_change().await?;
@@ -324,14 +330,14 @@ impl One<'_> {
                 Err(fault) => self.again(&fault, &mut attempt, began).await?,
             }
         }
-        self.wait(&Goal::Ready { identity, spec, fields }, facts.update.typical, facts.poll).await
+        self.wait(&Goal::Ready { identity, spec, fields }, facts.update.typical, poll).await
     }
 
     /// Waits for what an earlier run has begun.
     async fn take_up(&self) -> Result<Outcome, Halt> {
         let facts = self.kind.facts();
         let goal = Goal::Ready { identity: &self.step.identity, spec: &Value::Null, fields: &[] };
-        let outcome = self.wait(&goal, facts.create.typical, facts.poll).await?;
+        let outcome = self.wait(&goal, facts.create.typical, self.poll()).await?;
         match outcome {
             Outcome::Done { outputs, .. } => Ok(Outcome::Done { outputs, recovered: true }),
             other => Ok(other),
@@ -350,7 +356,7 @@ impl One<'_> {
 
     /// Waits for the next attempt or returns the fault.
     async fn again(&self, fault: &Fault, attempt: &mut u32, began: chrono::DateTime<chrono::Utc>) -> Result<(), Halt> {
-        let busy = self.kind.facts().poll.give_up;
+        let busy = self.poll().give_up;
         let Some(delay) = self.retry.delay(&fault.operation, fault, *attempt, self.retry.since(began), busy) else {
             return Err(fault.clone().into());
         };
@@ -383,7 +389,7 @@ impl One<'_> {
                 }
             }
         }
-        self.wait(&Goal::Gone { identity: &self.step.identity }, facts.delete.typical, facts.poll).await
+        self.wait(&Goal::Gone { identity: &self.step.identity }, facts.delete.typical, self.poll()).await
     }
 
     async fn tag(&self) -> Result<Outcome, Halt> {
@@ -408,7 +414,7 @@ impl One<'_> {
 
     /// Stops or starts running work. Before a stop it is journalled that it must run again.
     async fn turn(&self, wanted: bool) -> Result<Outcome, Halt> {
-        let facts = self.kind.facts();
+        let (facts, poll) = (self.kind.facts(), self.poll());
         let began = self.run.context.clock.now();
         let deleted =
             self.run.plan.steps.iter().any(|step| step.action == Action::Delete && step.address == self.step.address);
@@ -421,8 +427,18 @@ impl One<'_> {
         let mut attempt = 0;
         loop {
             let object = self.required(&self.step.identity).await?;
-            if object.running == wanted && object.readiness == Readiness::Ready {
-                break;
+            let is_over = wanted && self.kind.ended(&object) == Some(Ok(()));
+            if object.readiness == Readiness::Ready && (object.running == wanted || is_over) {
+                return Ok(Outcome::Done { outputs: with_identity(&object), recovered: false });
+            }
+            self.may_call()?;
+            if let Readiness::Pending(status) = &object.readiness {
+                // What is starting cannot be stopped yet, and what is stopping cannot be started.
+                if self.retry.since(began) >= poll.give_up || self.is_interrupted() {
+                    return Ok(Outcome::InProgress(status.clone()));
+                }
+                self.sleep(poll.interval).await;
+                continue;
             }
             self.may_change().await?;
             let call = if wanted { self.kind.resume(&object).await } else { self.kind.pause(&object).await };
@@ -432,7 +448,7 @@ impl One<'_> {
             }
         }
         let identity = self.step.identity.clone();
-        self.wait(&Goal::Running { identity: &identity, wanted }, facts.update.typical, facts.poll).await
+        self.wait(&Goal::Running { identity: &identity, wanted }, facts.update.typical, poll).await
     }
 }
 

@@ -322,6 +322,48 @@ fn work_is_started_again_although_the_change_failed() {
 }
 
 #[test]
+fn work_that_is_over_before_anyone_looks_is_not_waited_for() {
+    let changed = BRANCHES.replace("host=a", "host=b");
+    for (ended, resumes, failed) in [("done", 0, 0), ("no room", 1, 1)] {
+        block_on(async {
+            let scene = Scene::new();
+            scene.apply(&stack(BRANCHES), &Options::default()).await;
+            scene.cloud.tamper("pipe/task", "shop-load", |state, _, running| {
+                *running = true;
+                state.insert("ended".to_owned(), json!(ended));
+            });
+            let plan = scene.plan(&stack(&changed), &Options::default()).await.unwrap();
+            let summary = scene.carry_out(&plan).await.unwrap().unwrap();
+            let resumed = scene.cloud.calls().iter().filter(|call| call.starts_with("resume")).count();
+            assert_eq!((resumed, summary.failed.len()), (resumes, failed), "{ended}");
+            assert!(summary.in_progress.is_empty() && summary.elapsed < 600.0, "{ended}: {} s", summary.elapsed);
+            if let Some((_, fault)) = summary.failed.first() {
+                assert!(fault.message.contains("no room"), "{fault}");
+            }
+        });
+    }
+}
+
+#[test]
+fn the_stack_says_how_long_a_step_is_waited_for() {
+    let text = "pipe/instance main class=small zone=a";
+    block_on(async {
+        let scene = Scene::new();
+        let mut stack = stack(text);
+        stack.resources["main"].timeouts.create = Some(30);
+        let plan = scene.plan(&stack, &Options::default()).await.unwrap();
+        let summary = scene.carry_out(&plan).await.unwrap().unwrap();
+        assert_eq!(summary.in_progress.len(), 1);
+        assert!(summary.elapsed < plan.steps[0].seconds.typical, "{} s", summary.elapsed);
+        stack.resources["main"].timeouts.create = None;
+        let next = scene.plan(&stack, &Options::default()).await.unwrap();
+        assert_eq!(next.steps[0].action, Action::Wait, "{}", show(&next));
+        scene.apply(&stack, &Options::default()).await;
+        assert_eq!(scene.cloud.calls().iter().filter(|call| call.starts_with("create")).count(), 1);
+    });
+}
+
+#[test]
 fn what_takes_too_long_is_in_progress_and_never_failed() {
     let text = "pipe/instance main class=small zone=a";
     block_on(async {

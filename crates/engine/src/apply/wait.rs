@@ -16,6 +16,9 @@ use crate::value::Value;
 /// the machine is busy with something else.
 const LOOKS: u32 = 60;
 
+/// The same where the stack says how long to wait.
+const LOOKS_ASKED: u32 = 3;
+
 /// Seconds for which a read after a change may still show the old state. Source: the states right
 /// after an asynchronous call that the polling recipes of Terraform's provider allow for.
 pub(super) const STALE: f64 = 30.0;
@@ -55,6 +58,7 @@ impl One<'_> {
         let began = self.run.context.clock.now();
         let mark = self.run.lists.mark(self.kind);
         let mut steady = 0;
+        let mut worked = false;
         let mut looks = 0;
         let mut status = String::from("waiting");
         let mut interval = poll.first.min(typical * 0.8).max(0.0);
@@ -65,7 +69,10 @@ impl One<'_> {
             looks += 1;
             let waited = self.retry.since(began);
             self.complete_tags(goal, &objects).await?;
-            match self.reached(goal, &objects, waited)? {
+            if let Goal::Running { identity, wanted: true } = goal {
+                worked |= find(&objects, identity).is_some_and(|object| object.running);
+            }
+            match self.reached(goal, &objects, waited, worked)? {
                 Look::Reached(outputs) => {
                     steady += 1;
                     if steady >= poll.stable {
@@ -85,7 +92,8 @@ impl One<'_> {
                 }
             }
             // What was begun goes on without us: an interrupted run leaves the waiting to the next.
-            if (waited >= poll.give_up && looks >= LOOKS) || self.is_interrupted() {
+            let looks_at_least = if self.step.give_up.is_some() { LOOKS_ASKED } else { LOOKS };
+            if (waited >= poll.give_up && looks >= looks_at_least) || self.is_interrupted() {
                 return Ok(Outcome::InProgress(status));
             }
             interval = (waited * 0.02).clamp(SHORTEST, poll.interval.max(SHORTEST));
@@ -123,7 +131,8 @@ impl One<'_> {
         tags
     }
 
-    fn reached(&self, goal: &Goal<'_>, objects: &[Object], waited: f64) -> Result<Look, Fault> {
+    /// `worked` says whether the object was seen at work since it was asked to.
+    fn reached(&self, goal: &Goal<'_>, objects: &[Object], waited: f64, worked: bool) -> Result<Look, Fault> {
         match goal {
             Goal::Gone { identity } => Ok(match find(objects, identity) {
                 None => Look::Reached(Outputs::new()),
@@ -132,6 +141,18 @@ impl One<'_> {
             Goal::Running { identity, wanted } => match find(objects, identity) {
                 Some(object) if object.running == *wanted && object.readiness == Readiness::Ready => {
                     Ok(Look::Reached(with_identity(object)))
+                }
+                // Work may be over before anyone looks; what is shown right after may be older.
+                Some(object) if *wanted && object.readiness == Readiness::Ready && (worked || waited >= STALE) => {
+                    match self.kind.ended(object) {
+                        Some(Ok(())) => Ok(Look::Reached(with_identity(object))),
+                        Some(Err(reason)) => Err(Fault::local(
+                            FaultClass::Other,
+                            format!("{}:resume", self.kind.kind()),
+                            format!("`{identity}` was started again and ended: {reason}"),
+                        )),
+                        None => Ok(Look::NotYet(describe(object))),
+                    }
                 }
                 Some(object) => Ok(Look::NotYet(describe(object))),
                 None if waited < STALE => Ok(Look::NotYet("not visible".to_owned())),

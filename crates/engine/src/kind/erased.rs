@@ -35,6 +35,7 @@ pub trait AnyKind: Send + Sync {
     fn secret_mark(&self, place: &Place, identity: &str, spec: &Value) -> Option<SecretMark>;
     fn normalise(&self, value: Value) -> Value;
     fn order(&self, before: &Value, after: &Value, groups: Vec<String>) -> Vec<String>;
+    fn ended(&self, object: &Object) -> Option<Result<(), String>>;
     fn examples(&self, place: &Place) -> Vec<Example>;
     async fn preflight(&self, spec: &Value) -> Result<Vec<String>, Fault>;
     async fn look_up(&self, spec: Value) -> Result<Value, Fault>;
@@ -154,6 +155,9 @@ impl<K: Kind> AnyKind for Of<K> {
     }
     fn order(&self, before: &Value, after: &Value, groups: Vec<String>) -> Vec<String> {
         self.kind.order(before, after, groups)
+    }
+    fn ended(&self, object: &Object) -> Option<Result<(), String>> {
+        self.kind.ended(object)
     }
     fn examples(&self, place: &Place) -> Vec<Example> {
         self.kind.examples(place)

@@ -85,7 +85,8 @@ pub trait Kind: Send + Sync + 'static {
     /// The name in stack files, `service/thing`.
     const NAME: &'static str;
 
-    /// The block under `resources:` without `kind`, `protect` and `depends_on`. Field docs become
+    /// The block under `resources:` without `kind`, `protect`,
+    /// `depends_on` and `timeouts`. Field docs become
     /// the schema and the reference page; `x-towpath` extensions carry [`FieldFacts`].
     /// Serialising leaves out what is `None`.
     type Spec: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
@@ -231,6 +232,13 @@ pub trait Kind: Send + Sync + 'static {
                 format!("`{identity}` does not run"),
             ))
         }
+    }
+
+    /// How the work of an object that does not run came to its end by itself: that it is done, or why
+    /// it failed. `None` when it never began, was stopped on purpose, or is about to go on. Asked
+    /// after a resume, since work may be over before anyone looks.
+    fn ended(&self, _object: &Object) -> Option<Result<(), String>> {
+        None
     }
 
     /// What still holds an object that refuses to be deleted, in words, e.g. the network

@@ -169,8 +169,13 @@ impl<'a> Builder<'a> {
         let mut diff = diff::compare(case.kind, &case.spec, &object.state, &object.pending);
         diff.changes.extend(renamed(case, object));
         diff.changes.extend(other_secret(case, object, &diff));
+        let window = object.outputs.get("maintenance_window").and_then(Value::as_str);
+        let window = window.map(|window| format!(", {window} UTC")).unwrap_or_default();
         for field in &diff.converging {
-            self.note(case, format!("the new `{field}` is accepted and takes effect in the maintenance window"));
+            self.note(
+                case,
+                format!("the new `{field}` is accepted and takes effect in the maintenance window{window}"),
+            );
         }
         let reason = if matches!(object.readiness, Readiness::Failed(_)) {
             Some(Reason::Broken)

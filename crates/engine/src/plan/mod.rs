@@ -120,6 +120,9 @@ pub struct Step {
     pub after: Vec<usize>,
     /// How long it should take on AWS.
     pub seconds: Seconds,
+    /// Seconds after which the stack wants the step left as in progress; `None` leaves it to the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub give_up: Option<f64>,
     /// Data that is lost, in words.
     pub loses: Option<String>,
     /// Work that is interrupted, in words.

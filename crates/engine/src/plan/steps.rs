@@ -90,6 +90,7 @@ impl Layout<'_, '_> {
                 typical,
                 high: seconds.high.max(typical),
             }),
+            give_up: of.resource.and_then(|resource| resource.timeouts.of(action)),
             loses: None,
             interrupts: None,
             price: None,

@@ -61,6 +61,7 @@ static REGION: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z]{2}(-[a-z]+)+-[
 static ACCOUNT: LazyLock<Regex> = LazyLock::new(|| pattern("^[0-9]{12}$"));
 static BUCKET: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"));
 static DURATION: LazyLock<Regex> = LazyLock::new(|| pattern("^([1-9][0-9]{0,4})(m|h|d)$"));
+static WAITING: LazyLock<Regex> = LazyLock::new(|| pattern("^([1-9][0-9]{0,4})(s|m|h)$"));
 
 fn pattern(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is a constant that the tests use")
@@ -119,9 +120,18 @@ fn tags(node: &Node, found: &mut Diagnostics) -> BTreeMap<String, String> {
 }
 
 fn duration(node: &Node, found: &mut Diagnostics) -> Option<u64> {
-    let text = matching(node, &DURATION, "a duration such as `30m`, `8h` or `2d`", found)?;
+    seconds(&matching(node, &DURATION, "a duration such as `30m`, `8h` or `2d`", found)?)
+}
+
+/// How long to wait for something, in seconds.
+pub(crate) fn waiting(node: &Node, found: &mut Diagnostics) -> Option<u64> {
+    seconds(&matching(node, &WAITING, "a duration such as `90s`, `40m` or `2h`", found)?)
+}
+
+fn seconds(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(text.len() - 1);
     let seconds = match unit {
+        "s" => 1,
         "m" => 60,
         "h" => 3600,
         _ => 86400,

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::diag::Span;
+use crate::plan::Action;
 use crate::value::Value;
 
 pub use self::load::{LoadInput, load};
@@ -85,8 +86,41 @@ pub struct Resource {
     pub protect: Option<bool>,
     /// `depends_on:`: edges beyond those of the references.
     pub depends_on: Vec<String>,
+    /// `timeouts:`.
+    pub timeouts: Timeouts,
     /// The place of the block's key.
     pub span: Span,
+}
+
+/// `timeouts:` of a resource: seconds after which a step is left as in progress, to be taken up by
+/// the next run. `None` leaves it to the kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// Until it is made and ready.
+    pub create: Option<u64>,
+    /// Until a change is in force.
+    pub update: Option<u64>,
+    /// Until it is gone.
+    pub delete: Option<u64>,
+    /// Until its work runs again.
+    pub start: Option<u64>,
+    /// Until its work stands still.
+    pub stop: Option<u64>,
+}
+
+impl Timeouts {
+    /// Seconds for a step that does this.
+    pub(crate) fn of(&self, action: Action) -> Option<f64> {
+        let seconds = match action {
+            Action::Create | Action::Wait => self.create,
+            Action::Update => self.update,
+            Action::Delete => self.delete,
+            Action::Resume => self.start,
+            Action::Pause => self.stop,
+            Action::Tag => None,
+        };
+        seconds.map(|seconds| seconds as f64)
+    }
 }
 
 impl Resource {
@@ -172,7 +206,11 @@ pub fn stack_hash(stack: &Stack) -> String {
     let resources: Vec<_> = stack
         .resources
         .values()
-        .map(|resource| serde_json::json!([resource.address, resource.spec, resource.protect, resource.depends_on]))
+        .map(|resource| {
+            let timeouts = Some(resource.timeouts).filter(|timeouts| *timeouts != Timeouts::default());
+            let settings = (&resource.protect, &resource.depends_on, timeouts);
+            serde_json::json!([resource.address, resource.spec, settings])
+        })
         .collect();
     let whole = serde_json::json!([stack.name, stack.tags, stack.expires, stack.moved, resources]);
     hex::encode(Sha256::digest(whole.to_string().as_bytes()))

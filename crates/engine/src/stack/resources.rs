@@ -7,18 +7,21 @@ use std::sync::{Arc, LazyLock};
 use indexmap::IndexMap;
 use regex::Regex;
 
-use super::Resource;
 use super::check::{Checker, Findings};
 use super::graph::{Edge, Names, cycles};
-use super::header::{all, is_block, missing, switch, text, wrong_type};
+use super::header::{all, is_block, known_keys, missing, switch, text, waiting, wrong_type};
 use super::yaml::{Entry, Node, Tree};
+use super::{Resource, Timeouts};
 use crate::address::Address;
 use crate::diag::{Diagnostic, Diagnostics, Span, closest};
 use crate::kind::{AnyKind, Place, Registry};
 use crate::value::Value;
 
 /// Fields that every kind has.
-const COMMON: [&str; 3] = ["kind", "protect", "depends_on"];
+const COMMON: [&str; 4] = ["kind", "protect", "depends_on", "timeouts"];
+
+/// What `timeouts` may hold.
+const TIMEOUTS: [&str; 5] = ["create", "update", "delete", "start", "stop"];
 
 static NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("^[a-z][a-z0-9_-]{0,62}$").expect("the pattern is a constant that the tests use"));
@@ -83,6 +86,7 @@ impl<'a> Reader<'a> {
         self.name();
         let protect = self.with(|found| node.get("protect").and_then(|node| switch(node, found)));
         let depends_on = self.depends_on();
+        let timeouts = self.with(|found| node.get("timeouts").map(|node| timeouts(node, found)).unwrap_or_default());
         let kind = self.kind()?;
         let schema = kind.schema();
         let block = format!("`{}`", kind.kind());
@@ -94,7 +98,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let address = Address::new(kind.kind(), name);
-        Some((Resource { address, spec, protect, depends_on, span: self.entry.key_span.clone() }, kind))
+        Some((Resource { address, spec, protect, depends_on, timeouts, span: self.entry.key_span.clone() }, kind))
     }
 
     /// Runs a reader of hand-written blocks and keeps what it reports.
@@ -204,6 +208,15 @@ impl<'a> Reader<'a> {
             taken.insert((kind.kind(), name), span);
         }
     }
+}
+
+fn timeouts(node: &Node, found: &mut Diagnostics) -> Timeouts {
+    if !is_block(node, found) {
+        return Timeouts::default();
+    }
+    known_keys(node, &TIMEOUTS, "`timeouts`", found);
+    let mut of = |key: &str| node.get(key).and_then(|node| waiting(node, found));
+    Timeouts { create: of("create"), update: of("update"), delete: of("delete"), start: of("start"), stop: of("stop") }
 }
 
 fn unknown_kind(name: &str, node: &Node, registry: &Registry) -> Diagnostic {

@@ -293,7 +293,8 @@ impl World {
                     break;
                 }
                 match *status {
-                    "starting" => thing.running = true,
+                    // Work that has an end reaches it before anyone looks.
+                    "starting" => thing.running = !thing.state.contains_key("ended"),
                     "stopping" => thing.running = false,
                     _ => {}
                 }

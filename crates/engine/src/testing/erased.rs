@@ -98,6 +98,12 @@ impl AnyKind for Served {
     fn order(&self, _before: &Value, _after: &Value, groups: Vec<String>) -> Vec<String> {
         groups
     }
+    fn ended(&self, object: &Object) -> Option<Result<(), String>> {
+        match object.state.get("ended")?.as_str()? {
+            "done" => Some(Ok(())),
+            reason => Some(Err(reason.to_owned())),
+        }
+    }
     fn examples(&self, _place: &Place) -> Vec<Example> {
         Vec::new()
     }

@@ -56,6 +56,7 @@ fn resource(kind: &str, name: &str, fields: &[&str]) -> Resource {
         spec: Value::Null,
         protect: None,
         depends_on: Vec::new(),
+        timeouts: crate::stack::Timeouts::default(),
         span: Span { source: Arc::new(Source { path: "test".to_owned(), text: String::new() }), range: 0..0 },
     };
     let mut spec = Map::new();

@@ -1,6 +1,6 @@
 //! What an endpoint's schema cannot say: which of its fields go together and which exclude each other.
 
-use super::{Direction, Spec, SslMode};
+use super::{Direction, Spec, SslMode, attributes};
 use crate::kinds::dms_common;
 
 /// All contradictions of a spec: `(field path, message)`.
@@ -51,6 +51,7 @@ pub(super) fn check(spec: &Spec) -> Vec<(String, String)> {
     if kms.is_some_and(|settings| settings.server_side_encryption_kms_key_id.is_none()) {
         mistake("settings.encryption_mode", "`sse-kms` needs `server_side_encryption_kms_key_id`");
     }
+    mistakes.extend(attributes::contradictions(spec));
     mistakes.extend(spec.settings.iter().flat_map(|settings| settings.check(spec.engine.is_redshift())));
     mistakes
 }

@@ -162,12 +162,38 @@ const POSTGRES: [&str; 16] = [
     "trim_space_in_char",
 ];
 
+const REDSHIFT: [&str; 18] = [
+    "accept_any_date",
+    "case_sensitive_names",
+    "comp_update",
+    "connection_timeout",
+    "date_format",
+    "empty_as_null",
+    "encryption_mode",
+    "explicit_ids",
+    "file_transfer_upload_streams",
+    "load_timeout",
+    "remove_quotes",
+    "replace_chars",
+    "replace_invalid_chars",
+    "server_side_encryption_kms_key_id",
+    "time_format",
+    "trim_blanks",
+    "truncate_columns",
+    "write_buffer_size",
+];
+
 /// Copies members of the same name and type between a settings block and the SDK's.
 macro_rules! copy {
     ($from:expr => $to:expr; $($field:ident),+ $(,)?) => { $( $to.$field.clone_from(&$from.$field); )+ };
 }
 
 impl Settings {
+    /// The names of all settings.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        BOTH.into_iter().chain(POSTGRES).chain(REDSHIFT)
+    }
+
     /// The settings of a source, onto what is there already.
     pub(super) fn write_postgres(&self, target: &mut PostgreSqlSettings) {
         copy!(self => target; after_connect_script, max_file_size, map_boolean_as_boolean, capture_ddls,
@@ -268,6 +294,16 @@ mod tests {
         assert_eq!(attributes["captureDDLs"], "N");
         assert_eq!(parse_attributes(&write_attributes(&attributes)), attributes);
         assert_eq!(write_attributes(&BTreeMap::new()), "");
+    }
+
+    #[test]
+    fn every_setting_is_on_a_list() {
+        let schema = schemars::schema_for!(Settings).to_value();
+        let mut fields: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        let mut names: Vec<&str> = Settings::names().collect();
+        fields.sort_unstable();
+        names.sort_unstable();
+        assert_eq!(names, fields);
     }
 
     #[test]

@@ -138,6 +138,29 @@ mod tests {
         assert_eq!(normalise(&normalise(&live)), normalise(&live), "it is idempotent");
     }
 
+    /// DMS Serverless (`dms/replication_config`, which is no kind here) answers with the same document in
+    /// `ReplicationSettings`, as text with what it adds: whoever reads it must use this normaliser.
+    #[test]
+    fn the_settings_of_a_serverless_replication_have_the_same_form() {
+        use towpath_engine::diff;
+        use towpath_engine::kind::Compare;
+        let live = json!(
+            r#"{"Logging":{"EnableLogging":true,"CloudWatchLogGroup":"dms-serverless-replication-x",
+            "CloudWatchLogStream":"dms-serverless-serv-res-id-1","LogComponents":[{"Id":"IO","Severity":"b"},
+            {"Id":"SORTER","Severity":"a"}]},"FullLoadSettings":{"MaxFullLoadSubTasks":8,"CommitRate":10000},
+            "ControlTablesSettings":{"historyTimeslotInMinutes":5},"TTSettings":null}"#
+        );
+        let declared = json!({
+            "Logging": { "EnableLogging": "true", "CloudWatchLogGroup": "mine",
+                "LogComponents": [{ "Id": "SORTER", "Severity": "a" }, { "Id": "IO", "Severity": "b" }] },
+            "FullLoadSettings": { "MaxFullLoadSubTasks": "8" },
+            "ControlTablesSettings": { "HistoryTimeslotInMinutes": 5 },
+        });
+        assert!(diff::equal(Compare::Subset, &normalise(&declared), &normalise(&live)));
+        let other = json!({ "FullLoadSettings": { "CommitRate": 5000 } });
+        assert!(!diff::equal(Compare::Subset, &normalise(&other), &normalise(&live)));
+    }
+
     #[test]
     fn log_context_counts_only_while_logging_is_on() {
         let declared = normalise(&json!({ "Logging": { "EnableLogging": false, "EnableLogContext": true } }));

@@ -106,6 +106,20 @@ fn a_good_file_becomes_a_stack_with_markers_for_references() {
 }
 
 #[test]
+fn timeouts_are_read_in_seconds_and_change_the_hash() {
+    let with = |timeouts: &str| GOOD.replace("protect: true", &format!("protect: true\n    timeouts: {timeouts}"));
+    let (stack, found) = load_with(&with("{create: 40m, stop: 90s}"), None);
+    let stack = stack.unwrap_or_else(|| panic!("{found:#?}"));
+    let timeouts = stack.resources["instance"].timeouts;
+    assert_eq!(timeouts, Timeouts { create: Some(2400), stop: Some(90), ..Timeouts::default() });
+    assert_ne!(stack_hash(&good(None)), stack_hash(&stack));
+    for wrong in ["40m", "{create: 40}", "{creat: 40m}", "{create: 2d}"] {
+        let (stack, found) = load_with(&with(wrong), None);
+        assert!(stack.is_none() && !found.is_empty(), "{wrong}");
+    }
+}
+
+#[test]
 fn parts_of_the_pipeline_have_their_defaults() {
     let pipeline = good(None).pipeline;
     let upload = pipeline.upload.unwrap();

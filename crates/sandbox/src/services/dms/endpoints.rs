@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::common::{
     check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, wrong_state,
 };
-use super::{connections, settings};
+use super::{attributes, connections, settings};
 use crate::call::{ApiError, Call};
 use crate::world::dms::{Endpoint, Lifecycle};
 
@@ -19,12 +19,11 @@ const ENGINES: [(&str, &str, bool); 4] = [
     ("redshift-serverless", "Amazon Redshift Serverless", false),
 ];
 /// Top-level members that are kept as they come.
-const PLAIN: [&str; 8] = [
+const PLAIN: [&str; 7] = [
     "Username",
     "ServerName",
     "Port",
     "DatabaseName",
-    "ExtraConnectionAttributes",
     "CertificateArn",
     "ServiceAccessRoleArn",
     "ExternalTableDefinition",
@@ -94,8 +93,8 @@ fn take(call: &Call<'_>, endpoint: &mut Endpoint) -> Result<(), ApiError> {
             endpoint.body.insert(member.to_owned(), value.clone());
         }
     }
-    if endpoint.body.get("ExtraConnectionAttributes").and_then(Value::as_str) == Some("") {
-        endpoint.body.shift_remove("ExtraConnectionAttributes");
+    if let Some(text) = input.text("ExtraConnectionAttributes")? {
+        attributes::take(endpoint, text);
     }
     if let Some(mode) = input.text("SslMode")? {
         if !["none", "require", "verify-ca", "verify-full"].contains(&mode) {
@@ -273,5 +272,8 @@ fn show(call: &Call<'_>, endpoint: &Endpoint) -> Value {
         }
     }
     body.insert(block_of(&endpoint.engine).to_owned(), Value::Object(block));
+    if let Some(text) = attributes::shown(endpoint) {
+        body.insert("ExtraConnectionAttributes".to_owned(), json!(text));
+    }
     Value::Object(body)
 }

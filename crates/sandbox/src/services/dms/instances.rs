@@ -325,6 +325,10 @@ fn show(call: &Call<'_>, instance: &Instance) -> Value {
     {
         body.entry("InstanceCreateTime").or_insert_with(|| ready.epoch());
     }
+    // Whatever the spelling on the way in, the window comes back in small letters.
+    if let Some(Value::String(window)) = body.get_mut("PreferredMaintenanceWindow") {
+        *window = window.to_lowercase();
+    }
     let groups: Vec<Value> =
         instance.security_groups.iter().map(|id| json!({"VpcSecurityGroupId": id, "Status": "active"})).collect();
     body.insert("VpcSecurityGroups".to_owned(), json!(groups));

@@ -4,6 +4,7 @@
 //! One file per kind of object; what is kept is in `crate::world::dms`; `surroundings` what is
 //! asked of other services. The copying of rows is in `crate::load`; `run` starts it and takes it up again.
 
+mod attributes;
 mod common;
 mod connections;
 mod conversion;
