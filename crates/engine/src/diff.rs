@@ -31,7 +31,8 @@ impl Diff {
 }
 
 /// Compares `desired` (references resolved as far as possible) with the live `state`. Values in
-/// `pending` count as reached: they are converging, not drift.
+/// `pending` stand for the live ones: one that is as declared is converging, not drift, and one that
+/// is not would come into force unless it is changed back.
 pub fn compare(kind: &dyn AnyKind, desired: &Value, state: &Value, pending: &Value) -> Diff {
     let facts = kind.fields();
     let wanted = kind.normalise(desired.clone());
@@ -47,13 +48,16 @@ pub fn compare(kind: &dyn AnyKind, desired: &Value, state: &Value, pending: &Val
         if fact.told_late && before.is_null() {
             continue;
         }
-        if !is_unknown(after) && equal(fact.compare, after, before) {
+        // What was accepted and is not in force yet counts as the live value: it will be.
+        if let Some(value) = coming.get(field).filter(|value| !value.is_null()) {
+            if equal(fact.compare, after, value) {
+                diff.converging.push(field.clone());
+            } else {
+                diff.changes.push(change(kind, field, &fact, value, after));
+            }
             continue;
         }
-        if let Some(value) = coming.get(field)
-            && equal(fact.compare, after, value)
-        {
-            diff.converging.push(field.clone());
+        if !is_unknown(after) && equal(fact.compare, after, before) {
             continue;
         }
         diff.changes.push(change(kind, field, &fact, before, after));
@@ -67,11 +71,18 @@ fn change(kind: &dyn AnyKind, field: &str, fact: &FieldFacts, before: &Value, af
     let forces = always.or_else(|| kind.forces_replacement(field, before, after));
     FieldChange {
         path: field.to_owned(),
-        before: before.clone(),
+        before: if fact.compare == Compare::Subset { declared_part(after, before) } else { before.clone() },
         after: after.clone(),
         forces_replacement: forces,
         loses: fact.loses.clone(),
     }
+}
+
+/// Of a live value that compares as a subset what the declared one speaks of.
+fn declared_part(declared: &Value, live: &Value) -> Value {
+    let (Value::Object(wanted), Value::Object(found)) = (declared, live) else { return live.clone() };
+    let part = wanted.iter().filter_map(|(key, value)| Some((key.clone(), declared_part(value, found.get(key)?))));
+    Value::Object(part.collect())
 }
 
 /// Whether the declared value is what the live one is, in the given sense.

@@ -35,6 +35,19 @@ impl Reference {
     }
 }
 
+/// The value with the members of every object in alphabetical order: equal for equal content.
+pub fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        Value::Object(map) => {
+            let mut members: Vec<(&String, &Value)> = map.iter().collect();
+            members.sort_by_key(|(key, _)| *key);
+            Value::Object(members.into_iter().map(|(key, item)| (key.clone(), sorted(item))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
 /// All references inside a value, in document order, with repetitions.
 pub fn references(value: &Value) -> Vec<Reference> {
     if let Some(reference) = Reference::from_value(value) {

@@ -42,6 +42,13 @@ pub(super) fn identifier(place: &Place, name: &str, declared: Option<&String>, l
     folded.trim_end_matches('-').to_owned()
 }
 
+/// Brings the declared or live name of a DMS object to the form in which DMS keeps it.
+pub(super) fn fold_name(value: &mut Value) {
+    if let Some(Value::String(name)) = value.get_mut("name") {
+        *name = name.to_lowercase();
+    }
+}
+
 /// A mistake in a declared DMS name, if there is one.
 pub(super) fn check_name(name: Option<&String>, limit: usize) -> Option<(String, String)> {
     let name = name?;

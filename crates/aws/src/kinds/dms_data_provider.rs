@@ -26,13 +26,12 @@ use crate::fault::fault;
 pub struct Spec {
     /// The name. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "change": "local" }))]
+    #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The database's engine.
-    #[schemars(extend("x-towpath" = { "change": "replace", "rule": "a provider keeps its engine for life" }))]
     pub engine: Engine,
     /// A `dms/endpoint` or `redshift/workgroup` whose address is taken over.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,29 +136,41 @@ fn address(spec: &Spec) -> (Option<String>, Option<i32>, Option<String>) {
     (spec.host.clone().or(host), Some(i32::from(port)), spec.database.clone().or(database))
 }
 
-fn settings(spec: &Spec) -> DataProviderSettings {
+/// A new provider says how it is secured.
+fn with_default_tls(spec: &Spec) -> Spec {
+    Spec { ssl_mode: spec.ssl_mode.clone().or_else(|| Some("none".to_owned())), ..spec.clone() }
+}
+
+/// The engine's block of a create or modify. DMS merges what it is sent, so that only what
+/// `changed` names is in it.
+fn settings(spec: &Spec, changed: &dyn Fn(&str) -> bool) -> DataProviderSettings {
     let (host, port, database) = address(spec);
+    let moved = changed("from");
+    let host = host.filter(|_| moved || changed("host"));
+    let port = port.filter(|_| moved || changed("port"));
+    let database = database.filter(|_| moved || changed("database"));
+    let path = spec.s3_path.clone().filter(|_| changed("s3_path"));
+    let role = spec.s3_role.clone().filter(|_| changed("s3_role"));
     if spec.engine == Engine::Redshift {
         return DataProviderSettings::RedshiftSettings(
             RedshiftDataProviderSettings::builder()
                 .set_server_name(host)
                 .set_port(port)
                 .set_database_name(database)
-                .set_s3_path(spec.s3_path.clone())
-                .set_s3_access_role_arn(spec.s3_role.clone())
+                .set_s3_path(path)
+                .set_s3_access_role_arn(role)
                 .build(),
         );
     }
-    let ssl_mode = spec.ssl_mode.as_deref().unwrap_or("none");
     DataProviderSettings::PostgreSqlSettings(
         PostgreSqlDataProviderSettings::builder()
             .set_server_name(host)
             .set_port(port)
             .set_database_name(database)
-            .ssl_mode(DmsSslModeValue::from(ssl_mode))
-            .set_certificate_arn(spec.certificate.clone())
-            .set_s3_path(spec.s3_path.clone())
-            .set_s3_access_role_arn(spec.s3_role.clone())
+            .set_ssl_mode(spec.ssl_mode.as_deref().filter(|_| changed("ssl_mode")).map(DmsSslModeValue::from))
+            .set_certificate_arn(spec.certificate.clone().filter(|_| changed("certificate")))
+            .set_s3_path(path)
+            .set_s3_access_role_arn(role)
             .build(),
     )
 }
@@ -180,6 +191,7 @@ fn object(live: Live) -> Object {
         _ => json!({}),
     };
     let mut state = described;
+    state["name"] = json!(identity);
     state["from"] = json!({ "host": state["host"], "port": state["port"], "database": state["database"] });
     state["engine"] = json!(live.engine);
     state["description"] = json!(live.description);
@@ -257,6 +269,11 @@ impl Kind for DataProvider {
         found.without(state, &json!({ "ssl_mode": "none" }))
     }
 
+    fn normalise(&self, mut value: Value) -> Value {
+        dms_common::fold_name(&mut value);
+        value
+    }
+
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
         let client = self.cloud.dms().await;
         let pages = client.describe_data_providers().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
@@ -274,7 +291,7 @@ impl Kind for DataProvider {
             .data_provider_name(name)
             .set_description(spec.description.clone())
             .engine(spec.engine.as_str())
-            .settings(settings(spec))
+            .settings(settings(&with_default_tls(spec), &|_| true))
             .set_tags(Some(dms_common::sdk_tags(tags)))
             .send()
             .await
@@ -283,14 +300,22 @@ impl Kind for DataProvider {
     }
 
     async fn update(&self, object: &Object, spec: &Spec, fields: &[String]) -> Result<(), Fault> {
+        let changed = |name: &str| fields.iter().any(|field| field == name);
         let changes_settings = fields.iter().any(|field| field != "description");
+        // Each engine family has a block of its own.
+        let was_redshift = object.state["engine"] == "redshift";
+        let settings = if was_redshift == (spec.engine == Engine::Redshift) {
+            settings(spec, &changed)
+        } else {
+            settings(&with_default_tls(spec), &|_| true)
+        };
         let client = self.cloud.dms().await;
         client
             .modify_data_provider()
             .data_provider_identifier(&object.identity)
-            .set_description(spec.description.clone().filter(|_| fields.iter().any(|field| field == "description")))
+            .set_description(spec.description.clone().filter(|_| changed("description")))
             .set_engine(changes_settings.then(|| spec.engine.as_str().to_owned()))
-            .set_settings(changes_settings.then(|| settings(spec)))
+            .set_settings(changes_settings.then_some(settings))
             .send()
             .await
             .map(drop)

@@ -38,7 +38,7 @@ use crate::fault::fault;
 pub struct Spec {
     /// The identifier, in lower case, at most 255 characters. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "change": "local" }))]
+    #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
     /// `source` or `target`.
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an endpoint keeps its type for life" }))]
@@ -217,6 +217,21 @@ fn blocks(spec: &Spec, access: Option<&Access>, settings: &Settings, changed: &d
     Blocks { postgres: Some(block).filter(|block| *block != empty), redshift: None }
 }
 
+/// The spec with what the live settings block has beside it.
+fn with_live_block(spec: &Spec, state: &Value) -> Spec {
+    let live = |field: &str| state[field].as_str().map(str::to_owned);
+    let mut settings = state["settings"].as_object().cloned().unwrap_or_default();
+    let declared = spec.settings.as_ref().map(dms_common::state);
+    settings.extend(declared.as_ref().and_then(Value::as_object).cloned().unwrap_or_default());
+    Spec {
+        bucket: spec.bucket.clone().or_else(|| live("bucket")),
+        bucket_folder: spec.bucket_folder.clone().or_else(|| live("bucket_folder")),
+        role: spec.role.clone().or_else(|| live("role")),
+        settings: serde_json::from_value(Value::Object(settings)).ok().or_else(|| spec.settings.clone()),
+        ..spec.clone()
+    }
+}
+
 fn readiness(status: &str, is_tested: bool) -> Readiness {
     match status {
         "deleting" => Readiness::Deleting,
@@ -274,6 +289,7 @@ fn object(live: LiveEndpoint, under_test: &BTreeSet<String>) -> Object {
     let attributes = settings::parse_attributes(live.extra_connection_attributes.as_deref().unwrap_or_default());
     let direction = live.endpoint_type.as_ref().map(|direction| direction.as_str().to_lowercase());
     let mut state = json!({
+        "name": identity,
         "direction": direction,
         "engine": live.engine_name,
         "connection": access.visible(),
@@ -356,6 +372,7 @@ impl Kind for Endpoint {
     }
 
     fn normalise(&self, mut value: Value) -> Value {
+        dms_common::fold_name(&mut value);
         if let Some(connection) = value.get_mut("connection") {
             access::normalise(&self.cloud, connection);
         }
@@ -368,6 +385,12 @@ impl Kind for Endpoint {
 
     fn declare(&self, found: &Found<'_>, state: Value) -> Value {
         access::declare(found, state)
+    }
+
+    fn forces_replacement(&self, field: &str, before: &Value, after: &Value) -> Option<String> {
+        let mode = |value: &Value| value["encryption_mode"].as_str().map(str::to_owned);
+        let is_refused = mode(before).as_deref() == Some("sse-s3") && mode(after).as_deref() == Some("sse-kms");
+        (field == "settings" && is_refused).then(|| "EncryptionMode can change from SSE_KMS to SSE_S3 only".to_owned())
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
@@ -425,7 +448,15 @@ impl Kind for Endpoint {
             let only = dms_common::changed_only(&dms_common::state(settings), &live["settings"]);
             serde_json::from_value(only).unwrap_or_else(|_| settings.clone())
         });
-        let blocks = blocks(spec, access.as_ref(), &settings, &changed);
+        // DMS merges what it is sent, so that a secret is left only by settings that are sent whole.
+        let had_secret = object.state.pointer("/connection/secret").is_some();
+        let leaves_secret = had_secret && access.as_ref().is_some_and(|access| access.secret.is_none());
+        let blocks = if leaves_secret {
+            let whole = with_live_block(spec, &object.state);
+            blocks(&whole, access.as_ref(), whole.settings.as_ref().unwrap_or(&settings), &|_| true)
+        } else {
+            blocks(spec, access.as_ref(), &settings, &changed)
+        };
         let access = access.unwrap_or_default();
         // The text replaces the old one as a whole: what others have put there stays in it.
         let mut attributes: BTreeMap<String, String> =
@@ -434,6 +465,7 @@ impl Kind for Endpoint {
         let client = self.cloud.dms().await;
         let call = client
             .modify_endpoint()
+            .set_exact_settings(leaves_secret.then_some(true))
             .endpoint_arn(dms_common::text(object, "arn").unwrap_or_default())
             .engine_name(spec.engine.as_str())
             .set_server_name(access.host)

@@ -24,7 +24,7 @@ use crate::fault::fault;
 pub struct Spec {
     /// The name. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "change": "local" }))]
+    #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ fn object(live: Live) -> Object {
     let mut groups = live.vpc_security_groups.unwrap_or_default();
     groups.sort();
     let spec = Spec {
-        name: None,
+        name: Some(identity.clone()),
         description: live.description,
         subnet_group: live.subnet_group_identifier.map(|name| name.to_lowercase()),
         security_groups: Some(groups),
@@ -129,6 +129,11 @@ impl Kind for InstanceProfile {
 
     fn declare(&self, found: &Found<'_>, state: Value) -> Value {
         found.without(state, &json!({ "network_type": "IPV4", "public": false, "security_groups": [] }))
+    }
+
+    fn normalise(&self, mut value: Value) -> Value {
+        dms_common::fold_name(&mut value);
+        value
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

@@ -25,7 +25,7 @@ use crate::fault::fault;
 pub struct Spec {
     /// The name. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "change": "local" }))]
+    #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,7 +160,7 @@ fn object(live: Live) -> Object {
     };
     let rules = live.transformation_rules.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let spec = Spec {
-        name: None,
+        name: Some(identity.clone()),
         description: live.description,
         source: part(&source, |one| one.data_provider_name.clone()).unwrap_or_default(),
         source_secret: part(&source, |one| one.secrets_manager_secret_id.clone()),
@@ -232,6 +232,11 @@ impl Kind for MigrationProject {
         found.without(state, &json!({}))
     }
 
+    fn normalise(&self, mut value: Value) -> Value {
+        dms_common::fold_name(&mut value);
+        value
+    }
+
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
         let mut objects: Vec<Object> = all(&self.cloud).await?.into_iter().map(object).collect();
         dms_common::read_tags(&self.cloud, &mut objects).await?;
@@ -260,12 +265,20 @@ impl Kind for MigrationProject {
 
     async fn update(&self, object: &Object, spec: &Spec, fields: &[String]) -> Result<(), Fault> {
         let changed = |prefix: &str| fields.iter().any(|name| name.starts_with(prefix));
-        let source = changed("source")
-            .then(|| descriptor(&spec.source, spec.source_secret.as_ref(), spec.source_role.as_ref()))
-            .transpose()?;
-        let target = changed("target")
-            .then(|| descriptor(&spec.target, spec.target_secret.as_ref(), spec.target_role.as_ref()))
-            .transpose()?;
+        // A descriptor is replaced as a whole: what is not declared in it stays as it is.
+        let kept = |declared: &Option<String>, field: &str| {
+            declared.clone().or_else(|| object.state[field].as_str().map(str::to_owned))
+        };
+        let side = |provider: &str, secret: Option<String>, role: Option<String>| {
+            descriptor(provider, secret.as_ref(), role.as_ref())
+        };
+        let source = changed("source").then(|| {
+            side(&spec.source, kept(&spec.source_secret, "source_secret"), kept(&spec.source_role, "source_role"))
+        });
+        let target = changed("target").then(|| {
+            side(&spec.target, kept(&spec.target_secret, "target_secret"), kept(&spec.target_role, "target_role"))
+        });
+        let (source, target) = (source.transpose()?, target.transpose()?);
         let rules = spec.transformation_rules.clone().filter(|_| changed("transformation_rules"));
         let conversion = spec.conversion.as_ref().filter(|_| changed("conversion"));
         let client = self.cloud.dms().await;

@@ -26,7 +26,7 @@ use crate::fault::fault;
 pub struct Spec {
     /// The identifier, in lower case, at most 63 characters. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "change": "local" }))]
+    #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
     /// The instance class, e.g. `dms.t3.medium`.
     pub class: String,
@@ -214,7 +214,7 @@ fn object(instance: Instance) -> Object {
         .collect();
     security_groups.sort();
     let spec = Spec {
-        name: None,
+        name: Some(identity.clone()),
         class: instance.replication_instance_class.unwrap_or_default(),
         storage_gb: Some(instance.allocated_storage),
         engine_version: instance.engine_version,
@@ -323,6 +323,7 @@ impl Kind for ReplicationInstance {
     }
 
     fn normalise(&self, mut value: Value) -> Value {
+        dms_common::fold_name(&mut value);
         if let Some(window) = value.get_mut("maintenance_window") {
             *window = json!(window.as_str().unwrap_or_default().to_lowercase());
         }
@@ -344,6 +345,19 @@ impl Kind for ReplicationInstance {
             }
         }
         spec
+    }
+
+    fn forces_replacement(&self, field: &str, before: &Value, after: &Value) -> Option<String> {
+        let version = |value: &Value| {
+            let text = value.as_str()?;
+            text.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u32>>>()
+        };
+        let rule = match field {
+            "storage_gb" if after.as_i64() < before.as_i64() => "AllocatedStorage can grow, never shrink",
+            "engine_version" if version(after)? < version(before)? => "EngineVersion cannot be downgraded",
+            _ => return None,
+        };
+        Some(rule.to_owned())
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

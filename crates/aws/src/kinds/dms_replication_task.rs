@@ -34,7 +34,7 @@ use crate::fault::fault;
 pub struct Spec {
     /// The identifier, in lower case, at most 255 characters. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "change": "local" }))]
+    #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
     /// The `dms/replication_instance` that does the work; another one is a move.
     #[schemars(extend("x-towpath" = {
@@ -220,6 +220,7 @@ fn object(live: Live) -> Object {
     let identity = live.replication_task_identifier.unwrap_or_default().to_lowercase();
     let rules = json!(live.table_mappings.unwrap_or_default());
     let mut state = json!({
+        "name": identity,
         "instance": live.replication_instance_arn,
         "source": live.source_endpoint_arn,
         "target": live.target_endpoint_arn,
@@ -289,6 +290,7 @@ impl Kind for ReplicationTask {
     }
 
     fn normalise(&self, mut value: Value) -> Value {
+        dms_common::fold_name(&mut value);
         if let Some(tables) = value.get("tables").cloned()
             && let Ok(rules) = Tables(tables).rules()
         {

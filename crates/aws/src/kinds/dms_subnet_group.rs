@@ -24,7 +24,7 @@ use crate::fault::fault;
 pub struct Spec {
     /// The identifier, in lower case. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "change": "local" }))]
+    #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
     /// What the group is for. Default: a sentence that names the stack's resource.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ impl SubnetGroup {
         subnets.sort();
         let status = group.subnet_group_status.unwrap_or_default();
         let spec = Spec {
-            name: None,
+            name: Some(identity.clone()),
             description: group.replication_subnet_group_description,
             subnets: Subnets::Ids(subnets),
         };
@@ -164,6 +164,11 @@ impl Kind for SubnetGroup {
             spec["subnets"] = json!(subnets);
         }
         Ok(spec)
+    }
+
+    fn normalise(&self, mut value: Value) -> Value {
+        dms_common::fold_name(&mut value);
+        value
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

@@ -34,7 +34,8 @@ const PAGE: i32 = 1000;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// One of the roles DMS looks up by name: with it, nothing else is declared.
+    /// One of the roles DMS looks up by name: with it, nothing else is declared. Another one is another
+    /// role; the one before is given free and kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
     /// The name. Default: `{stack}-{name}`.
@@ -257,6 +258,7 @@ fn object(detail: RoleDetail, summary: Option<&Listed>) -> Object {
     let boundary = detail.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn);
     let mut state = json!({
         "name": identity,
+        "trust": policy::short_trust(&trust),
         "trust_policy": trust,
         "policies": attached,
         "inline": inline,
@@ -371,10 +373,12 @@ impl Kind for Role {
 
     fn normalise(&self, mut value: Value) -> Value {
         let Some(map) = value.as_object_mut() else { return value };
-        let services = map.shift_remove("trust").map(|trust| trust["services"].clone());
-        if let Some(Value::Array(services)) = services {
-            let services: Vec<&str> = services.iter().filter_map(Value::as_str).collect();
-            map.insert("trust_policy".to_owned(), policy::trust(&services));
+        if let Some(trust) = map.get_mut("trust") {
+            if let Value::Array(services) = &trust["services"] {
+                let services: Vec<&str> = services.iter().filter_map(Value::as_str).collect();
+                *trust = policy::trust(&services);
+            }
+            *trust = policy::canonical(trust);
         }
         if let Some(document) = map.get_mut("trust_policy") {
             *document = policy::canonical(document);

@@ -32,7 +32,7 @@ const NONE: &str = "none";
 pub struct Spec {
     /// The name: 3 to 64 small letters, digits and hyphens. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "change": "local" }))]
+    #[schemars(extend("x-towpath" = { "change": "replace", "rule": "UpdateNamespace has no other name" }))]
     pub name: Option<String>,
     /// The first database. Default: `dev`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -229,7 +229,7 @@ fn object(live: Live) -> Object {
     let default_role = live.default_iam_role_arn.as_deref().map(role_arn).filter(|arn| !arn.is_empty());
     let is_managed = live.admin_password_secret_arn.is_some();
     let spec = Spec {
-        name: None,
+        name: Some(identity.clone()),
         database: database.clone(),
         admin: Some(Admin::User(AdminUser {
             username: live.admin_username.clone(),

@@ -33,14 +33,15 @@ pub struct Spec {
         "refers_to": { "kinds": ["redshift/workgroup"], "attribute": "name" },
     }))]
     pub workgroup: String,
-    /// What is counted. Default: `serverless-compute`.
+    /// What is counted. Default: `serverless-compute`, compared even where it is not declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "UpdateUsageLimit has no usage type" }))]
     pub usage: Option<Usage>,
     /// RPU-hours per period; for data sharing terabytes.
     #[schemars(range(min = 1))]
     pub amount: i64,
-    /// `daily`, `weekly` (from Sunday) or `monthly`. Default: `monthly`.
+    /// `daily`, `weekly` (from Sunday) or `monthly`. Default: `monthly`, compared even where it is not
+    /// declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "UpdateUsageLimit has no period" }))]
     pub period: Option<Period>,
@@ -197,6 +198,15 @@ impl Kind for UsageLimit {
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {
         let is_small = spec.amount < 1;
         is_small.then(|| ("amount".to_owned(), "a limit is at least 1".to_owned())).into_iter().collect()
+    }
+
+    /// Usage and period are part of what a limit is known by, so that their defaults count as declared.
+    fn normalise(&self, mut value: Value) -> Value {
+        if let Some(map) = value.as_object_mut() {
+            map.entry("usage").or_insert(json!(Usage::default()));
+            map.entry("period").or_insert(json!(Period::default()));
+        }
+        value
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

@@ -33,7 +33,7 @@ use crate::fault::fault;
 pub struct Spec {
     /// The name: 3 to 64 small letters, digits and hyphens. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "change": "local" }))]
+    #[schemars(extend("x-towpath" = { "change": "replace", "rule": "UpdateWorkgroup has no other name" }))]
     pub name: Option<String>,
     /// The `redshift/namespace` it computes for; a namespace has one workgroup.
     #[schemars(extend("x-towpath" = {
@@ -184,6 +184,7 @@ fn object(live: Live, namespaces: &[Namespace]) -> Object {
         .filter_map(|parameter| Some((parameter.parameter_key?, parameter.parameter_value.unwrap_or_default())))
         .collect();
     let state = redshift_common::without_nulls(json!({
+        "name": identity,
         "namespace": namespace,
         // -1 says that the price-performance target decides.
         "base_rpu": live.base_capacity.filter(|rpu| *rpu > 0),

@@ -43,11 +43,13 @@ pub struct Spec {
     /// What the secret is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Where the value comes from. Sent when the secret is made and when `value_version` changes.
+    /// Where the value comes from. Sent when the secret is made, when another place is named here, and
+    /// when `value_version` changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "write_only", "secret": true }))]
     pub value: Option<SecretSource>,
-    /// Makes up a value instead.
+    /// Makes up a value instead: when the secret is made, when this changes, and when `value_version`
+    /// changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "write_only" }))]
     pub generate: Option<Generate>,
@@ -275,7 +277,7 @@ impl Kind for Secret {
         if changes("description") || changes("kms_key") {
             self.put_summary(&object.identity, spec).await?;
         }
-        if changes("value_version")
+        if ["value", "generate", "value_version"].into_iter().any(changes)
             && let Some(value) = self.material(spec).await?
         {
             self.put_value(&object.identity, &value).await?;

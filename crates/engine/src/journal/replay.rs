@@ -52,7 +52,8 @@ pub fn replay(entries: &[Entry]) -> Replay {
                 open.remove(&(address.clone(), *action));
                 match action {
                     Action::Create => drop(result.made.insert(address.clone(), identity.clone())),
-                    Action::Delete => drop(result.made.remove(address)),
+                    // Another object may have been made for the resource before this one was deleted.
+                    Action::Delete if result.made.get(address) == Some(identity) => drop(result.made.remove(address)),
                     _ => {}
                 }
                 if *action == Action::Wait {

@@ -170,7 +170,10 @@ pub fn drift(input: &BuildInput<'_>) -> Vec<(Address, Vec<FieldChange>)> {
     for case in &builder.cases {
         let Some(object) = case.object.filter(|_| !matches!(case.fate, Fate::Aside)) else { continue };
         let mut changes = diff::compare(case.kind, &case.spec, &object.state, &object.pending).changes;
-        changes.extend(tag_changes(object, &tags::missing(object, &case.tags, input.stack.expires)));
+        let mut missing = tags::missing(object, &case.tags, input.stack.expires);
+        // Another declaration of what cannot be read is no difference of the live object.
+        missing.retain(|key, _| !super::written::is_one(key));
+        changes.extend(tag_changes(object, &missing));
         if !changes.is_empty() {
             found.push((case.address.clone(), changes));
         }

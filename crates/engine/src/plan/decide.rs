@@ -6,7 +6,7 @@
 use super::build::{Builder, Case, Fate, Verb};
 use super::live::Live;
 use super::selection::closure;
-use super::{FieldChange, Foreign, Note, Reason, tags};
+use super::{FieldChange, Foreign, Note, Reason, tags, written};
 use crate::diff;
 use crate::kind::{AnyKind, Change, Object, Outputs, Readiness, Tags, tag};
 use crate::plan::Action;
@@ -34,7 +34,11 @@ impl<'a> Builder<'a> {
             tags: match (kind.facts().taggable, is_shared) {
                 (false, _) => Tags::new(),
                 (true, true) => tags::shared(input.place),
-                (true, false) => tags::own(input.stack, input.place, resource_name, input.options.expires_at),
+                (true, false) => {
+                    let mut own = tags::own(input.stack, input.place, resource_name, input.options.expires_at);
+                    own.extend(written::tags(kind, &resource.spec));
+                    own
+                }
             },
             spec,
             mark: None,
@@ -117,7 +121,13 @@ impl<'a> Builder<'a> {
         // Where the service assigns ids, a name is unique at most within what it refers to (a
         // security group's within its network): one in another place is not in the way.
         let in_the_way = |object: &&&Object| !assigned || same_place(kind, spec, object);
-        by_tag.or_else(|| named.iter().find(in_the_way).copied())
+        // Objects without tags whose identity follows from their fields are known by what the journal
+        // says was made for the resource.
+        let made = || {
+            let made = self.input.replay.made.get(&resource.address).filter(|_| !kind.facts().taggable)?;
+            self.objects.named(kind.kind(), made).first().copied()
+        };
+        by_tag.or_else(|| named.iter().find(in_the_way).copied()).or_else(made)
     }
 
     fn is_ours(&self, case: &Case<'_>, object: &Object) -> bool {
@@ -167,8 +177,13 @@ impl<'a> Builder<'a> {
             return Fate::Aside;
         }
         let mut diff = diff::compare(case.kind, &case.spec, &object.state, &object.pending);
-        diff.changes.extend(renamed(case, object));
         diff.changes.extend(other_secret(case, object, &diff));
+        // Of an object that is taken over nobody knows what was written: it is left as it is.
+        if object.owner().is_some_and(|(stack, _)| stack == self.input.place.stack) {
+            let differing: Vec<String> = diff.changes.iter().map(|change| change.path.clone()).collect();
+            let unread = written::changes(object, &case.tags, &case.spec);
+            diff.changes.extend(unread.into_iter().filter(|change| !differing.contains(&change.path)));
+        }
         let window = object.outputs.get("maintenance_window").and_then(Value::as_str);
         let window = window.map(|window| format!(", {window} UTC")).unwrap_or_default();
         for field in &diff.converging {
@@ -311,19 +326,4 @@ fn same_place(kind: &dyn AnyKind, spec: &Value, object: &Object) -> bool {
             !is_unknown(wanted) && diff::equal(fact.compare, wanted, live)
         },
     )
-}
-
-/// The change of a declared name under which a service keeps an object for life. A resource that
-/// was only moved to another key keeps the object's name, because it declares none.
-fn renamed(case: &Case<'_>, object: &Object) -> Option<FieldChange> {
-    let declared = case.spec.get("name")?.as_str()?;
-    let is_local = case.kind.fields().get("name").is_some_and(|fact| fact.change == Change::Local);
-    let is_same = object.identity.eq_ignore_ascii_case(&case.name);
-    (is_local && !is_same && !case.kind.facts().assigned_identity).then(|| FieldChange {
-        path: "name".to_owned(),
-        before: Value::String(object.identity.clone()),
-        after: Value::String(declared.to_owned()),
-        forces_replacement: Some("the name identifies the object for life".to_owned()),
-        loses: None,
-    })
 }

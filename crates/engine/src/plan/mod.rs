@@ -11,6 +11,7 @@ mod selection;
 mod standing;
 mod steps;
 mod tags;
+mod written;
 
 pub use build::{BuildInput, Options, Verb, build, drift};
 pub use graph::{changed_since, critical_path, fingerprint};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::build::{Builder, Case, Fate, Verb, tag_changes};
 use super::edges::{self, Users};
 use super::graph::{critical_path, fingerprint, renumber};
-use super::{Action, FieldChange, Note, Plan, Reason, Step};
+use super::{Action, FieldChange, Note, Plan, Reason, Step, written};
 use crate::address::Address;
 use crate::diff;
 use crate::kind::{Object, Pauses, Readiness, Seconds, Tags, tag};
@@ -157,8 +157,15 @@ impl Layout<'_, '_> {
                 Fate::Replace { diff, reason } => self.create(index, reason.clone(), &diff.changes),
                 Fate::Change { diff, tags } => {
                     let asked = self.builder.input.options.adopt.contains(&self.builder.cases[index].address.name);
-                    self.write_tags(index, tags, if asked { Reason::Asked } else { Reason::Differs });
-                    self.updates(index, &diff.changes);
+                    let reason = if asked { Reason::Asked } else { Reason::Differs };
+                    // What was written is noted only when it has been.
+                    let is_changed = |key: &str| {
+                        written::field_of(key).is_some_and(|field| diff.changes.iter().any(|one| one.path == field))
+                    };
+                    let (after, before): (Tags, Tags) = tags.clone().into_iter().partition(|(key, _)| is_changed(key));
+                    self.write_tags(index, &before, reason);
+                    let last = self.updates(index, &diff.changes);
+                    self.note_written(index, &after, last);
                     self.wait(index);
                 }
                 Fate::Release { tags, reason } => self.write_tags(index, tags, reason.clone()),
@@ -239,7 +246,18 @@ impl Layout<'_, '_> {
         self.tagging.insert(index, id);
     }
 
-    fn updates(&mut self, index: usize, changes: &[FieldChange]) {
+    /// Tags that say what an update before them has written.
+    fn note_written(&mut self, index: usize, tags: &Tags, after: Option<usize>) {
+        let Some(object) = self.builder.cases[index].object.filter(|_| !tags.is_empty()) else { return };
+        let id = self.push(index, Action::Tag, Reason::Differs);
+        let step = &mut self.steps[id];
+        step.changes = tag_changes(object, tags);
+        step.tags = tags.clone();
+        step.after.extend(after);
+    }
+
+    /// The updates, one after the other; the last of them.
+    fn updates(&mut self, index: usize, changes: &[FieldChange]) -> Option<usize> {
         let case = &self.builder.cases[index];
         let before = case.object.map_or(Value::Null, |object| object.state.clone());
         // Nothing of an adopted object is changed before it carries our tags.
@@ -260,6 +278,7 @@ impl Layout<'_, '_> {
             last = Some(id);
             self.making.entry(index).or_default().push(id);
         }
+        last
     }
 
     /// What was stopped and is not deleted runs again; so does what an earlier run left stopped.

@@ -245,7 +245,7 @@ fn an_account_wide_object_is_completed_shared_and_given_free() {
             &show(&plan),
             r#"
         0 = iam/role.dms_role (differs) | tags.towpath:used-by:shop: nothing -> in-use
-        1 ~ iam/role.dms_role (differs) after 0 | trust: {"dms":false,"ec2":true} -> {"dms":true}
+        1 ~ iam/role.dms_role (differs) after 0 | trust: {"dms":false} -> {"dms":true}
     "#,
         );
         scene.apply(&role, &Options::default()).await;

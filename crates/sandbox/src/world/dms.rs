@@ -216,6 +216,12 @@ pub(crate) struct Task {
     pub(crate) settings: Value,
     /// Its task data.
     pub(crate) task_data: Option<String>,
+    /// Where change data capture begins.
+    #[serde(default)]
+    pub(crate) cdc_start: Option<String>,
+    /// Where it ends.
+    #[serde(default)]
+    pub(crate) cdc_stop: Option<String>,
     /// Its created.
     pub(crate) created: Timestamp,
     /// Its lifecycle.

@@ -27,6 +27,14 @@ pub(super) fn trust<S: AsRef<str>>(services: &[S]) -> Value {
     })
 }
 
+/// A trust policy as `{services: […]}` where it says no more than that, else as it is.
+pub(super) fn short_trust(document: &Value) -> Value {
+    let form = canonical(document);
+    let services = &form["Statement"][0]["Principal"]["Service"];
+    let names: Vec<&str> = items(services).into_iter().filter_map(Value::as_str).collect();
+    if canonical(&trust(&names)) == form { json!({ "services": names }) } else { document.clone() }
+}
+
 /// The one form of a document. A missing `Version` stays missing: it means another language.
 pub(super) fn canonical(document: &Value) -> Value {
     let Some(map) = document.as_object() else { return document.clone() };

@@ -77,7 +77,10 @@ impl Preset {
 }
 
 /// A role that exists as a block: a preset says everything; else the trust is the document it is.
-pub(super) fn declare(found: &Found<'_>, state: Value) -> Value {
+pub(super) fn declare(found: &Found<'_>, mut state: Value) -> Value {
+    if let Some(map) = state.as_object_mut() {
+        map.remove("trust");
+    }
     match Preset::ALL.into_iter().find(|preset| preset.name() == found.object.identity) {
         Some(preset) => json!({ "preset": preset }),
         None => found.without(state, &json!({ "path": "/", "max_session_seconds": 3600 })),

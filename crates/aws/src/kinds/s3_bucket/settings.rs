@@ -175,13 +175,25 @@ async fn put_versioning(cloud: &Cloud, bucket: &str, on: bool) -> Result<(), Fau
 }
 
 async fn put_lifecycle(cloud: &Cloud, bucket: &str, spec: &Spec) -> Result<(), Fault> {
-    let mut all: Vec<LifecycleRule> = rules(cloud, bucket).await?.into_iter().filter(|rule| !is_ours(rule)).collect();
-    all.push(lifecycle_rule(spec)?);
+    let (ours, mut all): (Vec<LifecycleRule>, Vec<LifecycleRule>) =
+        rules(cloud, bucket).await?.into_iter().partition(is_ours);
+    all.push(lifecycle_rule(&with_live_days(spec, ours.first()))?);
     let configuration =
         BucketLifecycleConfiguration::builder().set_rules(Some(all)).build().map_err(|error| incomplete(&error))?;
     let call = cloud.s3().await.put_bucket_lifecycle_configuration().bucket(bucket);
     let call = call.lifecycle_configuration(configuration).expected_bucket_owner(cloud.place().account);
     call.send().await.map(drop).map_err(fault("s3:PutBucketLifecycleConfiguration"))
+}
+
+/// The rule is written as a whole: of its two numbers the one that is not declared stays.
+fn with_live_days(spec: &Spec, live: Option<&LifecycleRule>) -> Spec {
+    let expires = || live?.expiration()?.days;
+    let given_up = || live?.abort_incomplete_multipart_upload()?.days_after_initiation;
+    Spec {
+        expire_days: spec.expire_days.or_else(expires),
+        abort_uploads_days: spec.abort_uploads_days.or_else(given_up),
+        ..spec.clone()
+    }
 }
 
 /// Our rule: old versions go when objects do.

@@ -111,6 +111,14 @@ fn take(call: &Call<'_>, endpoint: &mut Endpoint) -> Result<(), ApiError> {
         if let Some(Value::String(password)) = given.shift_remove("Password") {
             endpoint.password = Some(call.vault.seal(&password));
         }
+        // A target's files may go from a KMS key to S3's own, not back.
+        let mode = |settings: &Map<String, Value>| {
+            settings.get("EncryptionMode").and_then(Value::as_str).map(|mode| mode.to_lowercase().replace('_', "-"))
+        };
+        let was = mode(&endpoint.settings).or_else(|| input.has("EndpointArn").then(|| "sse-s3".to_owned()));
+        if was.as_deref() == Some("sse-s3") && mode(&given).as_deref() == Some("sse-kms") {
+            return Err(input.invalid("EncryptionMode can't be changed from SSE_S3 to SSE_KMS."));
+        }
         if exact {
             endpoint.settings = given;
         } else {

@@ -75,6 +75,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         "ReplicationInstancePublicIpAddress": public.then_some("203.0.113.10"),
         "DnsNameServers": input.text("DnsNameServers")?,
         "NetworkType": input.text("NetworkType")?.unwrap_or("IPV4"),
+        "KerberosAuthenticationSettings": input.get("KerberosAuthenticationSettings"),
     });
     let ready = call.clock.after(CREATING);
     let end = if call.fate == Fate::Failure { "failed" } else { "available" };
@@ -213,7 +214,8 @@ fn require_available(call: &Call<'_>, name: &str) -> Result<(), ApiError> {
 pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     const QUEUED: [&str; 5] =
         ["AllocatedStorage", "ReplicationInstanceClass", "MultiAZ", "EngineVersion", "NetworkType"];
-    const AT_ONCE: [&str; 2] = ["PreferredMaintenanceWindow", "AutoMinorVersionUpgrade"];
+    const AT_ONCE: [&str; 3] =
+        ["PreferredMaintenanceWindow", "AutoMinorVersionUpgrade", "KerberosAuthenticationSettings"];
     let input = call.input;
     let name = name_of(call, input.required("ReplicationInstanceArn")?)?;
     require_available(call, &name)?;
@@ -240,10 +242,13 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
         }
     }
     for member in QUEUED {
-        if let Some(value) = input.get(member).filter(|value| instance.body.get(member) != Some(value)) {
+        let Some(value) = input.get(member) else { continue };
+        // The value that is in force takes back what waits for the window.
+        let waited = instance.pending.shift_remove(member).is_some();
+        if instance.body.get(member) != Some(value) {
             instance.pending.insert(member.to_owned(), value.clone());
-            changed = true;
         }
+        changed |= waited || instance.pending.contains_key(member);
     }
     if input.has("VpcSecurityGroupIds") {
         instance.security_groups = security_groups(call, &instance.subnet_group)?;

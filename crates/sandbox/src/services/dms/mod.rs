@@ -54,6 +54,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("CreateReplicationTask", Operation::Call(tasks::create)),
     ("DescribeReplicationTasks", Operation::Call(tasks::describe)),
     ("ModifyReplicationTask", Operation::Call(tasks::modify)),
+    ("MoveReplicationTask", Operation::Call(tasks::relocate)),
     ("DeleteReplicationTask", Operation::Call(tasks::delete)),
     ("StartReplicationTask", Operation::Call(tasks::start)),
     ("StopReplicationTask", Operation::Call(tasks::stop)),

@@ -53,6 +53,8 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         mappings: mappings(call, input.required("TableMappings")?)?,
         settings: declared_settings(call)?.unwrap_or_else(|| json!({})),
         task_data: input.text("TaskData")?.map(str::to_owned),
+        cdc_start: input.text("CdcStartPosition")?.map(str::to_owned),
+        cdc_stop: input.text("CdcStopPosition")?.map(str::to_owned),
         created: now,
         lifecycle: Lifecycle::steady("creating").then(call.clock.after(CREATING), end),
         failure: None,
@@ -152,6 +154,12 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if let Some(data) = input.text("TaskData")? {
         task.task_data = Some(data.to_owned());
     }
+    if let Some(position) = input.text("CdcStartPosition")? {
+        task.cdc_start = Some(position.to_owned());
+    }
+    if let Some(position) = input.text("CdcStopPosition")? {
+        task.cdc_stop = Some(position.to_owned());
+    }
     let old = task.identifier.clone();
     if let Some(new) = input.text("ReplicationTaskIdentifier")?.map(str::to_lowercase).filter(|new| *new != old) {
         check_name(input, "ReplicationTaskIdentifier", &new, 255)?;
@@ -164,6 +172,39 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     task.lifecycle = Lifecycle::steady("modifying").then(call.clock.after(MODIFYING), end);
     let shown = show(call, &task, true);
     call.world.dms.tasks.shift_remove(&old);
+    call.world.dms.tasks.insert(task.identifier.clone(), task);
+    Ok(json!({ "ReplicationTask": shown }))
+}
+
+/// `MoveReplicationTask`, to an instance of the same or a newer version.
+pub(super) fn relocate(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let mut task = find(call)?;
+    let input = call.input;
+    let target = input.required("TargetReplicationInstanceArn")?;
+    let state = task.lifecycle.at(call.clock.now()).to_owned();
+    if !["ready", "stopped", "failed", "failed-move"].contains(&state.as_str()) {
+        return Err(wrong_state(format!("Task {} is in state {state} and cannot be moved", task.identifier)));
+    }
+    if target == task.instance_arn {
+        return Err(wrong_state(format!("Task {} is on the replication instance {target} already", task.identifier)));
+    }
+    let new = instances::name_of(call, target)?;
+    let now = call.clock.now();
+    if call.world.dms.instances[&new].lifecycle.at(now) != "available" {
+        return Err(wrong_state(format!("Replication Instance {new} is not in an available state")));
+    }
+    let version = |arn: &str| {
+        let found = call.world.dms.instances.values().find(|instance| instance.arn == arn);
+        let text = found.and_then(|instance| instance.body.get("EngineVersion")).and_then(Value::as_str);
+        text.unwrap_or_default().split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>()
+    };
+    if version(target) < version(&task.instance_arn) {
+        return Err(wrong_state("The target replication instance has an older engine version"));
+    }
+    target.clone_into(&mut task.instance_arn);
+    let end = if state == "failed-move" { "stopped" } else { &state };
+    task.lifecycle = Lifecycle::steady("moving").then(call.clock.after(MODIFYING), end);
+    let shown = show(call, &task, true);
     call.world.dms.tasks.insert(task.identifier.clone(), task);
     Ok(json!({ "ReplicationTask": shown }))
 }
@@ -333,6 +374,7 @@ fn show(call: &Call<'_>, task: &Task, with_settings: bool) -> Value {
         "ReplicationTaskCreationDate": task.created.epoch(),
         "ReplicationTaskStartDate": task.started.map(Timestamp::epoch),
         "TaskData": task.task_data,
+        "CdcStartPosition": task.cdc_start, "CdcStopPosition": task.cdc_stop,
         "ReplicationTaskStats": stats,
     })
 }

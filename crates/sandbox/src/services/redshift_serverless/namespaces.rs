@@ -153,6 +153,17 @@ fn manage_password(call: &mut Call<'_>, namespace: &mut Namespace) -> Result<(),
     Ok(())
 }
 
+/// Gives the secret in which Redshift keeps the password another key, if one is named.
+fn encrypt_secret(call: &mut Call<'_>, namespace: &mut Namespace) -> Result<(), ApiError> {
+    let Some(key) = call.input.text("adminPasswordSecretKmsKeyId")? else { return Ok(()) };
+    namespace.secret_key = Some(key.to_owned());
+    let secrets = call.world.secretsmanager.secrets.values_mut();
+    for secret in secrets.filter(|secret| Some(&secret.arn) == namespace.secret.as_ref()) {
+        secret.kms_key = Some(key.to_owned());
+    }
+    Ok(())
+}
+
 /// Removes the secret that Redshift made for a namespace.
 fn drop_secret(call: &mut Call<'_>, namespace: &mut Namespace) {
     if let Some(arn) = namespace.secret.take() {
@@ -226,6 +237,7 @@ pub(super) fn update(call: &mut Call<'_>) -> Result<Value, ApiError> {
     }
     match input.flag("manageAdminPassword")? {
         Some(true) if namespace.secret.is_none() => manage_password(call, &mut namespace)?,
+        Some(true) => encrypt_secret(call, &mut namespace)?,
         Some(false) => drop_secret(call, &mut namespace),
         _ => {}
     }

@@ -22,12 +22,13 @@ const STILL_AVAILABLE: Duration = Duration::from_secs(8);
 const DELETING: Duration = Duration::from_secs(90);
 
 /// Members of which one update changes exactly one.
-const CHANGEABLE: [&str; 10] = [
+const CHANGEABLE: [&str; 11] = [
     "baseCapacity",
     "maxCapacity",
     "pricePerformanceTarget",
     "configParameters",
     "enhancedVpcRouting",
+    "extraComputeForAutomaticOptimization",
     "ipAddressType",
     "port",
     "publiclyAccessible",
@@ -135,6 +136,9 @@ fn new_body(call: &Call<'_>) -> Result<Map<String, Value>, ApiError> {
     let mut body = Map::new();
     body.insert("publiclyAccessible".to_owned(), json!(input.flag("publiclyAccessible")?.unwrap_or(false)));
     body.insert("enhancedVpcRouting".to_owned(), json!(input.flag("enhancedVpcRouting")?.unwrap_or(false)));
+    if let Some(flag) = input.flag("extraComputeForAutomaticOptimization")? {
+        body.insert("extraComputeForAutomaticOptimization".to_owned(), json!(flag));
+    }
     body.insert("ipAddressType".to_owned(), json!(input.text("ipAddressType")?.unwrap_or("ipv4")));
     body.insert("trackName".to_owned(), json!(input.text("trackName")?.unwrap_or("current")));
     body.insert("port".to_owned(), json!(port(input)?.unwrap_or(5439)));
@@ -314,14 +318,19 @@ pub(super) fn update(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if let Some(port) = port(input)? {
         workgroup.body.insert("port".to_owned(), json!(port));
     }
-    for member in ["enhancedVpcRouting", "publiclyAccessible"] {
+    for member in ["enhancedVpcRouting", "publiclyAccessible", "extraComputeForAutomaticOptimization"] {
         if let Some(flag) = input.flag(member)? {
             workgroup.body.insert(member.to_owned(), json!(flag));
         }
     }
-    for member in ["ipAddressType", "trackName"] {
-        if let Some(text) = input.text(member)? {
-            workgroup.body.insert(member.to_owned(), json!(text));
+    if let Some(text) = input.text("ipAddressType")? {
+        workgroup.body.insert("ipAddressType".to_owned(), json!(text));
+    }
+    if let Some(track) = input.text("trackName")? {
+        // Another track begins with its next release, which the sandbox does not play.
+        workgroup.body.shift_remove("pendingTrackName");
+        if workgroup.body["trackName"] != json!(track) {
+            workgroup.body.insert("pendingTrackName".to_owned(), json!(track));
         }
     }
     if input.has("configParameters") {

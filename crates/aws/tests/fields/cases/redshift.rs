@@ -1,0 +1,90 @@
+//! The warehouse.
+
+use serde_json::{Value, json};
+
+use super::{KEY, OTHER_KEY, Sheet};
+use crate::edit::edit;
+
+fn role() -> Value {
+    json!({ "kind": "iam/role", "trust": { "services": ["redshift.amazonaws.com"] } })
+}
+
+pub(super) fn namespace() -> Vec<Sheet> {
+    let own = |user: &str, password: &str| json!({ "username": user, "password": { "env": password } });
+    vec![Sheet {
+        kind: "redshift/namespace",
+        world: json!({ "copier": role(), "writer": role() }),
+        base: json!({}),
+        probe: Some(("log_exports", json!(["userlog"]), json!(["connectionlog"]))),
+        edits: vec![
+            edit("name", json!("club-one"), json!("club-two")),
+            edit("database", json!("one"), json!("two")),
+            edit("admin", json!("managed"), own("ann", "SOURCE_PASSWORD")).twins(&["admin_secret_kms_key"]),
+            edit("admin", own("ann", "SOURCE_PASSWORD"), own("bob", "SOURCE_PASSWORD")),
+            edit("admin", own("bob", "SOURCE_PASSWORD"), own("bob", "OTHER_PASSWORD")),
+            edit("admin_secret_kms_key", json!(KEY), json!(OTHER_KEY)).with(json!({ "admin": "managed" })),
+            edit("roles", json!(["copier"]), json!(["copier", "writer"])),
+            edit("default_role", json!("copier"), json!("writer")).with(json!({ "roles": ["copier", "writer"] })),
+            edit("log_exports", json!(["userlog"]), json!(["userlog", "connectionlog"])),
+            edit("kms_key", json!(KEY), json!(OTHER_KEY)),
+        ],
+    }]
+}
+
+pub(super) fn usage_limit() -> Vec<Sheet> {
+    let workgroup = |namespace: &str| json!({ "kind": "redshift/workgroup", "namespace": namespace, "base_rpu": 8 });
+    let namespace = json!({ "kind": "redshift/namespace" });
+    vec![Sheet {
+        kind: "redshift/usage_limit",
+        world: json!({
+            "first": namespace, "second": namespace, "small": workgroup("first"), "large": workgroup("second"),
+        }),
+        base: json!({ "workgroup": "small", "amount": 10 }),
+        probe: Some(("amount", json!(50), json!(60))),
+        edits: vec![
+            edit("workgroup", json!("small"), json!("large")).needed(),
+            edit("usage", json!("serverless-compute"), json!("cross-region-datasharing"))
+                .defaults_to(json!("serverless-compute")),
+            edit("amount", json!(10), json!(20)).needed(),
+            edit("period", json!("daily"), json!("weekly")).defaults_to(json!("monthly")),
+            edit("breach_action", json!("log"), json!("deactivate")),
+        ],
+    }]
+}
+
+pub(super) fn workgroup() -> Vec<Sheet> {
+    let subnet = |number: usize, zone: &str| json!({ "kind": "ec2/subnet", "vpc": "net", "zone": zone, "cidr": format!("10.20.{number}.0/24") });
+    let group = |vpc: &str| json!({ "kind": "ec2/security_group", "vpc": vpc });
+    vec![Sheet {
+        kind: "redshift/workgroup",
+        world: json!({
+            "first": { "kind": "redshift/namespace" }, "second": { "kind": "redshift/namespace" },
+            "net": { "kind": "ec2/vpc", "cidr": "10.20.0.0/16" },
+            "a": subnet(1, "eu-north-1a"), "b": subnet(2, "eu-north-1b"), "c": subnet(3, "eu-north-1c"),
+            "guard": group("net"), "watch": group("net"),
+        }),
+        base: json!({ "namespace": "first", "base_rpu": 8, "subnets": ["a", "b", "c"], "security_groups": ["guard"] }),
+        probe: Some(("max_rpu", json!(128), json!(256))),
+        edits: vec![
+            edit("name", json!("club-one"), json!("club-two")),
+            edit("namespace", json!("first"), json!("second")).needed(),
+            edit("base_rpu", json!(8), json!(16)),
+            edit("max_rpu", json!(32), json!(64)),
+            edit("max_rpu", json!(64), json!(-1)),
+            edit("price_performance", json!(25), json!(75)).with(json!({ "base_rpu": null })),
+            edit("subnets", json!(["a", "b", "c"]), json!(["a", "b"])),
+            edit("security_groups", json!(["guard"]), json!(["guard", "watch"])),
+            edit("port", json!(5439), json!(5440)),
+            edit("public", json!(false), json!(true)),
+            edit("enhanced_vpc_routing", json!(false), json!(true)),
+            edit("ip_address_type", json!("ipv4"), json!("dualstack")),
+            edit("track", json!("current"), json!("trailing")),
+            edit("extra_compute", json!(false), json!(true)),
+            edit(
+                "parameters",
+                json!({ "max_query_execution_time": 3600, "enable_user_activity_logging": true }),
+                json!({ "max_query_execution_time": "7200", "enable_user_activity_logging": "true" }),
+            ),
+        ],
+    }]
+}
