@@ -7,8 +7,9 @@ use clap::Args;
 use tokio::sync::mpsc;
 use towpath_engine::apply::{self, Context, Summary};
 use towpath_engine::fault::FaultClass;
+use towpath_engine::journal::{Entry, Journal, Record};
 use towpath_engine::observe::Observation;
-use towpath_engine::plan::{Plan, Verb, changed_since};
+use towpath_engine::plan::{Plan, Reason, Verb};
 
 use super::lease::{Held, Steps, hold};
 use super::session::Session;
@@ -49,15 +50,17 @@ async fn apply_saved(
     output: &Output,
 ) -> Result<Exit, CliError> {
     let place = session.locate().await?;
-    let plan = plan::restore(session, &place, file)?;
-    let observation = plan::look(session, Verb::Apply, &plan::remembered(session)?).await?;
-    let changed = changed_since(&plan, &observation);
-    if !changed.is_empty() {
-        let error = CliError::new(Exit::Failed, "something changed since the plan was made; nothing was done");
-        return Err(changed.iter().fold(error, CliError::because).hint("make a new one: towpath plan --out FILE"));
-    }
+    let saved = plan::restore(session, &place, file)?;
+    let destroys = saved.plan.steps.iter().any(|step| step.reason == Reason::Destroyed);
+    let verb = if destroys { Verb::Destroy } else { Verb::Apply };
+    let observation = plan::look(session, verb, &plan::remembered(session)?).await?;
+    plan::stale(&saved.changed_since(&observation))?;
+    let plan = saved.plan;
     allowed(&plan)?;
-    act(session, held, &plan, &observation, "apply", output).await
+    let record = Record::Saved { plan: saved.checksum };
+    let entry = Entry { at: session.clock.now(), run: held.run.clone(), record };
+    session.journal().record(&entry).map_err(|error| CliError::failed("no call can be made without the journal", &error))?;
+    act(session, held, &plan, &observation, if destroys { "destroy" } else { "apply" }, output).await
 }
 
 async fn apply_now(

@@ -7,6 +7,7 @@ use towpath_engine::apply::retry::Retry;
 use towpath_engine::journal::{Journal, Replay, replay};
 use towpath_engine::kind::Place;
 use towpath_engine::observe::{Observation, observe};
+use towpath_engine::plan::saved::Saved;
 use towpath_engine::plan::{BuildInput, Options, Plan, Verb, build};
 use towpath_engine::preflight::preflight;
 
@@ -38,11 +39,11 @@ pub(super) struct PlanArgs {
 pub(super) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
     let verb = if args.destroy { Verb::Destroy } else { Verb::Apply };
-    let (plan, _) = make(&session, &args.selection, verb, output).await?;
+    let (plan, observation) = make(&session, &args.selection, verb, output).await?;
     output.json("plan", &serde_json::json!({ "plan": plan }));
     output.data(&if args.markdown { markdown(&plan) } else { text(&plan, output.color) });
     if let Some(path) = &args.out {
-        save(&plan, path)?;
+        save(&session, &args.selection, verb, &plan, &observation, path).await?;
         output.talk(&format!(
             "Saved to `{}`. To apply exactly this:\n\n    towpath apply {}",
             path.display(),
@@ -183,36 +184,42 @@ pub(super) fn seed() -> u64 {
         .unwrap_or_else(|| u64::from(std::process::id()))
 }
 
-fn save(plan: &Plan, path: &std::path::Path) -> Result<(), CliError> {
-    let wrong = |error: &dyn std::error::Error| {
-        CliError::failed(format!("the plan cannot be saved to `{}`", path.display()), error)
-    };
-    let text = serde_json::to_string_pretty(plan).map_err(|error| wrong(&error))?;
-    std::fs::write(path, text).map_err(|error| wrong(&error))
+async fn save(
+    session: &Session,
+    selection: &Selection,
+    verb: Verb,
+    plan: &Plan,
+    observation: &Observation,
+    path: &std::path::Path,
+) -> Result<(), CliError> {
+    let place = session.locate().await?;
+    let replay = remembered(session)?;
+    let options = options(session, selection, verb, Vec::new());
+    let saved = Saved::new(plan.clone(), &input(session, &place, &options, &replay, observation), session.clock.now());
+    std::fs::write(path, saved.write())
+        .map_err(|error| CliError::failed(format!("the plan cannot be saved to `{}`", path.display()), &error))
 }
 
-/// Reads a saved plan of this stack, place and version.
-pub(super) fn restore(session: &Session, place: &Place, path: &std::path::Path) -> Result<Plan, CliError> {
+/// Reads a saved plan and refuses it where it is not for this stack, place and program.
+pub(super) fn restore(session: &Session, place: &Place, path: &std::path::Path) -> Result<Saved, CliError> {
     let wrong = |error: &dyn std::error::Error| {
-        CliError::failed(format!("`{}` is not a plan of towpath", path.display()), error).with_exit(Exit::Usage)
+        CliError::failed(format!("`{}` cannot be applied; nothing was done", path.display()), error)
+            .with_exit(Exit::Usage)
+            .hint("make a new one: towpath plan --out FILE")
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    let plan: Plan = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
-    let refuse = |what: &str| {
-        Err(CliError::new(Exit::Failed, format!("the plan was made for {what}"))
-            .hint("make a new one: towpath plan --out FILE"))
-    };
-    if plan.version != env!("CARGO_PKG_VERSION") {
-        return refuse(&format!("towpath {}, this is {}", plan.version, env!("CARGO_PKG_VERSION")));
+    let saved = Saved::read(&text).map_err(|error| wrong(&error))?;
+    let replay = remembered(session)?;
+    let unfit = saved.unfit(&session.stack, place, env!("CARGO_PKG_VERSION"), &session.registry, &replay);
+    stale(&unfit)?;
+    Ok(saved)
+}
+
+/// Refuses a saved plan for what has changed since.
+pub(super) fn stale(changed: &[String]) -> Result<(), CliError> {
+    if changed.is_empty() {
+        return Ok(());
     }
-    if plan.place != *place {
-        return refuse(&format!(
-            "stack `{}` in account {}, region {}",
-            plan.place.stack, plan.place.account, plan.place.region
-        ));
-    }
-    if plan.stack_hash != towpath_engine::stack::stack_hash(&session.stack) {
-        return refuse("another version of the stack file");
-    }
-    Ok(plan)
+    let error = CliError::new(Exit::Failed, "the plan is not for what is there now; nothing was done");
+    Err(changed.iter().fold(error, CliError::because).hint("make a new one: towpath plan --out FILE"))
 }

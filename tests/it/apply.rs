@@ -1,5 +1,5 @@
-//! `towpath plan`, `apply` and `destroy`: other hands in the same account, saved plans, two runs at
-//! once, and runs that are cut off at any moment.
+//! `towpath plan`, `apply` and `destroy`: other hands in the same account, two runs at once,
+//! and runs that are cut off at any moment.
 
 use serde_json::{Value, json};
 
@@ -63,44 +63,6 @@ fn what_another_client_deleted_is_planned_and_nothing_else() {
     small.expect(0, &["apply", "--yes"]);
     small.expect(0, &["plan"]);
     assert_eq!(census(&aws), STANDING);
-}
-
-#[test]
-fn a_saved_plan_is_done_exactly_or_refused_naming_what_changed() {
-    let small = TestEnvironment::small();
-    small.expect(3, &["plan", "--out", "first.plan"]);
-    small.expect(0, &["apply", "first.plan"]);
-    small.expect(0, &["plan"]);
-
-    small.edit(STACK, "storage_gb: 20", "storage_gb: 30");
-    let plan = small.expect(3, &["plan", "--out", "second.plan"]);
-    assert!(plan.stdout.contains("Plan: 0 to create, 1 to change, 0 to delete"), "{}", plan.stdout);
-    let aws = Aws::of(&small);
-    let instance = || aws.dms("DescribeReplicationInstances", &json!({})).unwrap()["ReplicationInstances"][0].clone();
-    let other = json!({
-        "ReplicationInstanceArn": instance()["ReplicationInstanceArn"], "AllocatedStorage": 25, "ApplyImmediately": true,
-    });
-    aws.dms("ModifyReplicationInstance", &other).unwrap();
-    until(|| instance()["AllocatedStorage"] == 25 && instance()["ReplicationInstanceStatus"] == "available");
-    let refused = small.expect(1, &["apply", "second.plan"]);
-    assert!(
-        refused.stderr.contains("something changed since the plan was made; nothing was done"),
-        "{}",
-        refused.stderr
-    );
-    assert!(refused.stderr.contains("small-instance"), "the changed object is named: {}", refused.stderr);
-    assert_eq!(instance()["AllocatedStorage"], 25, "nothing was done");
-
-    small.expect(3, &["plan", "--out", "third.plan"]);
-    small.edit(STACK, "storage_gb: 30", "storage_gb: 40");
-    let other = small.expect(1, &["apply", "third.plan"]);
-    assert!(other.stderr.contains("another version of the stack file"), "{}", other.stderr);
-    small.edit(STACK, "storage_gb: 40", "storage_gb: 30");
-    small.expect(0, &["apply", "third.plan"]);
-    small.expect(0, &["plan"]);
-    small.write("no.plan", "{}");
-    let no_plan = small.expect(2, &["apply", "no.plan"]);
-    assert!(no_plan.stderr.contains("`no.plan` is not a plan of towpath"), "{}", no_plan.stderr);
 }
 
 #[test]

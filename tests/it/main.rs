@@ -18,6 +18,7 @@ mod kill;
 mod known_failures;
 mod lease;
 mod readme;
+mod saved_plan;
 mod secrets;
 mod surroundings;
 mod sweep;

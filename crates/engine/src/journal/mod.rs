@@ -41,6 +41,11 @@ pub enum Record {
         /// Hash of the stack.
         stack_hash: String,
     },
+    /// The run does what a saved plan says.
+    Saved {
+        /// The file's checksum.
+        plan: String,
+    },
     /// A mutating call is about to be made.
     Intended {
         /// Resource.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use super::{Entry, Record};
 use crate::address::Address;
 use crate::plan::Action;
@@ -17,6 +19,8 @@ pub struct Replay {
     pub made: BTreeMap<Address, String>,
     /// Every kind that was ever touched.
     pub kinds: BTreeSet<String>,
+    /// When saved plans were applied, in whole or in part, by their checksums.
+    pub applied: BTreeMap<String, DateTime<Utc>>,
     /// Seconds by kind and action, oldest first.
     pub durations: BTreeMap<(String, Action), Vec<f64>>,
 }
@@ -38,6 +42,7 @@ pub fn replay(entries: &[Entry]) -> Replay {
     for entry in entries {
         match &entry.record {
             Record::Began { .. } | Record::Ended { complete: false } => {}
+            Record::Saved { plan } => drop(result.applied.insert(plan.clone(), entry.at)),
             // A complete run has seen everything that runs before it had left open.
             Record::Ended { complete: true } => open.clear(),
             Record::Intended { address, action, identity, .. } => {

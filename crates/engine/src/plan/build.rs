@@ -196,7 +196,7 @@ pub(super) fn tag_changes(object: &Object, tags: &Tags) -> Vec<FieldChange> {
 
 fn empty(input: &BuildInput<'_>) -> Plan {
     Plan {
-        format: 1,
+        format: super::FORMAT,
         place: input.place.clone(),
         version: input.version.to_owned(),
         stack_hash: crate::stack::stack_hash(input.stack),

@@ -1,13 +1,10 @@
-//! The finished steps as a graph: their order, their critical path, and whether the world is
-//! still as they were made for.
+//! The finished steps as a graph: their order and their critical path.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 
-use super::{Action, Plan, Reason, Step};
-use crate::kind::{Object, Readiness, Seconds};
-use crate::observe::Observation;
-use crate::value::Value;
+use super::{Reason, Step};
+use crate::kind::Seconds;
 
 /// Puts the steps in an order in which they could be done one by one and numbers them so.
 pub(super) fn renumber(mut steps: Vec<Step>) -> Vec<Step> {
@@ -71,50 +68,4 @@ pub fn critical_path(steps: &[Step]) -> (Seconds, Vec<usize>) {
     }
     path.reverse();
     (whole, path)
-}
-
-/// A hash of what a plan relies on in a live object: its fields, tags and readiness, not its
-/// changing figures.
-pub fn fingerprint(object: &Object) -> String {
-    use sha2::{Digest, Sha256};
-    let seen = serde_json::json!({
-        "identity": object.identity, "state": object.state, "tags": object.tags, "running": object.running,
-    });
-    hex::encode(&Sha256::digest(seen.to_string().as_bytes())[..16])
-}
-
-/// What has changed since a plan was made, in words, one line per object: the plan may be carried
-/// out only when this is empty.
-pub fn changed_since(plan: &Plan, observation: &Observation) -> Vec<String> {
-    let mut changed = BTreeSet::new();
-    let deletes = |identity: &str| {
-        plan.steps.iter().any(|step| step.action == Action::Delete && step.identity.eq_ignore_ascii_case(identity))
-    };
-    for step in &plan.steps {
-        let objects = observation.of(&step.address.kind);
-        let live = objects.iter().find(|object| object.identity.eq_ignore_ascii_case(&step.identity));
-        match (&step.fingerprint, live) {
-            (Some(_), None) => {
-                changed.insert(format!("{} `{}` is gone", step.address, step.identity));
-            }
-            (Some(wanted), Some(object)) if *wanted != fingerprint(object) => {
-                changed.insert(format!("{} `{}` was changed", step.address, step.identity));
-            }
-            (None, _) if step.action == Action::Create => {
-                let place = plan.place.stack.as_str();
-                let in_the_way = objects.iter().find(|object| {
-                    let named = object.outputs.get("name").and_then(Value::as_str).unwrap_or(&object.identity);
-                    let is_it = object.owner() == Some((place, step.address.name.as_str()))
-                        || object.identity.eq_ignore_ascii_case(&step.identity)
-                        || (named.eq_ignore_ascii_case(&step.identity) && object.owner().is_none());
-                    is_it && object.readiness != Readiness::Deleting && !deletes(&object.identity)
-                });
-                if in_the_way.is_some() {
-                    changed.insert(format!("{} `{}` exists now", step.address, step.identity));
-                }
-            }
-            _ => {}
-        }
-    }
-    changed.into_iter().collect()
 }

@@ -7,6 +7,7 @@ mod decide;
 mod edges;
 mod graph;
 mod live;
+pub mod saved;
 mod selection;
 mod standing;
 mod steps;
@@ -14,7 +15,7 @@ mod tags;
 mod written;
 
 pub use build::{BuildInput, Options, Verb, build, drift};
-pub use graph::{changed_since, critical_path, fingerprint};
+pub use graph::critical_path;
 pub use standing::standing;
 pub use tags::user_tag;
 
@@ -23,6 +24,10 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::kind::{Place, Price, Seconds, Tags};
 use crate::value::Value;
+
+/// The version of the form of a plan, for those who read it as JSON. A reader may ignore members it
+/// does not know; what changes or goes raises the number.
+pub const FORMAT: u32 = 2;
 
 /// What a step does. The character is the legend of the printed plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -132,8 +137,6 @@ pub struct Step {
     pub price: Option<Price>,
     /// Name of the final snapshot, for deletes that take one.
     pub final_snapshot: Option<String>,
-    /// Fingerprint of the live object the step relies on; `None` when it must be absent.
-    pub fingerprint: Option<String>,
 }
 
 impl Step {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::build::{Builder, Case, Fate, Verb, tag_changes};
 use super::edges::{self, Users};
-use super::graph::{critical_path, fingerprint, renumber};
+use super::graph::{critical_path, renumber};
 use super::{Action, FieldChange, Note, Plan, Reason, Step, written};
 use crate::address::Address;
 use crate::diff;
@@ -95,7 +95,6 @@ impl Layout<'_, '_> {
             interrupts: None,
             price: None,
             final_snapshot: None,
-            fingerprint: of.object.filter(|_| !makes).map(fingerprint),
         });
         id
     }

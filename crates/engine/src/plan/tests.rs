@@ -570,24 +570,50 @@ fn a_saved_plan_names_what_changed_since() {
     block_on(async {
         let scene = Scene::new();
         scene.apply(&edited(&[]), &Options::default()).await;
-        let plan = scene
-            .plan(
-                &edited(&[
-                    ("class=small", "class=large"),
-                    ("pipe/task load", "pipe/endpoint new host=x\n pipe/task load"),
-                ]),
-                &Options::default(),
-            )
-            .await
-            .unwrap();
+        let wanted =
+            edited(&[("class=small", "class=large"), ("pipe/task load", "pipe/endpoint new host=x\n pipe/task load")]);
         let retry = crate::apply::retry::Retry::new(&scene.clock, 1);
-        let look = async || crate::observe::observe(&edited(&[]), &scene.registry, &[], &retry).await.unwrap();
-        assert!(changed_since(&plan, &look().await).is_empty());
+        let look = async || crate::observe::observe(&wanted, &scene.registry, &[], &retry).await.unwrap();
+        let observation = look().await;
+        let input = BuildInput {
+            stack: &wanted,
+            observation: &observation,
+            registry: &scene.registry,
+            place: &scene.place,
+            options: &Options::default(),
+            replay: &crate::journal::Replay::default(),
+            version: "0.0.0",
+        };
+        let saved = saved::Saved::new(build(&input), &input, chrono::DateTime::UNIX_EPOCH);
+        let saved = saved::Saved::read(&saved.write()).unwrap();
+        let unfit = |stack: &crate::stack::Stack, replay: &crate::journal::Replay| {
+            saved.unfit(stack, &scene.place, "0.0.0", &scene.registry, replay)
+        };
+        assert_eq!(unfit(&wanted, &crate::journal::Replay::default()), [""; 0]);
+        assert_eq!(saved.changed_since(&look().await), [""; 0]);
         scene.cloud.plant("pipe/endpoint", "shop-new", &serde_json::json!({}), &crate::kind::Tags::new());
         scene.cloud.vanish("pipe/instance", "shop-main");
+        scene.cloud.tamper("pipe/task", "shop-load", |state, _, running| {
+            state["mode"] = serde_json::json!("cdc");
+            *running = true;
+        });
         assert_eq!(
-            changed_since(&plan, &look().await),
-            ["pipe/endpoint.new `shop-new` exists now", "pipe/instance.main `shop-main` is gone"]
+            saved.changed_since(&look().await),
+            [
+                "pipe/task.load: `mode` was `full`, is `cdc`",
+                "pipe/task.load: `shop-load` runs now",
+                "pipe/instance.main: `shop-main` is gone",
+                "pipe/endpoint.new: `shop-new` exists now",
+            ]
+        );
+        let applied = crate::journal::Replay {
+            applied: [(saved.checksum.clone(), chrono::DateTime::UNIX_EPOCH)].into(),
+            ..Default::default()
+        };
+        assert_eq!(unfit(&wanted, &applied), ["it was applied already, at 1970-01-01T00:00:00Z"]);
+        assert_eq!(
+            unfit(&edited(&[("class=small", "class=large")]), &crate::journal::Replay::default()),
+            ["the stack file: `resources.new` was `{\"depends_on\":[],\"kind\":\"pipe/endpoint\",\"protect\":null,\"…`, is not there"]
         );
     });
 }

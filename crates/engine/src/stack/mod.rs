@@ -199,21 +199,30 @@ pub struct Models {
     pub schema: String,
 }
 
-/// A hash of everything a stack says that a plan depends on; it holds no secret, because a stack
-/// holds none.
+/// Everything a stack says that a plan depends on, members in alphabetical order; it holds no
+/// secret, because a stack holds none.
+pub fn declared(stack: &Stack) -> Value {
+    let block = |resource: &Resource| {
+        let timeouts = Some(resource.timeouts).filter(|timeouts| *timeouts != Timeouts::default());
+        serde_json::json!({
+            "kind": resource.address.kind, "spec": resource.spec, "protect": resource.protect,
+            "depends_on": resource.depends_on, "timeouts": timeouts,
+        })
+    };
+    let resources: BTreeMap<&String, Value> =
+        stack.resources.iter().map(|(name, resource)| (name, block(resource))).collect();
+    let whole = serde_json::json!({
+        "stack": stack.name, "tags": stack.tags, "expires": stack.expires, "moved": stack.moved,
+        "resources": resources,
+    });
+    crate::value::sorted(&whole)
+}
+
+/// A hash of [`declared`]: stacks that differ only in the order of their blocks and fields have the
+/// same.
 pub fn stack_hash(stack: &Stack) -> String {
     use sha2::{Digest, Sha256};
-    let resources: Vec<_> = stack
-        .resources
-        .values()
-        .map(|resource| {
-            let timeouts = Some(resource.timeouts).filter(|timeouts| *timeouts != Timeouts::default());
-            let settings = (&resource.protect, &resource.depends_on, timeouts);
-            serde_json::json!([resource.address, resource.spec, settings])
-        })
-        .collect();
-    let whole = serde_json::json!([stack.name, stack.tags, stack.expires, stack.moved, resources]);
-    hex::encode(Sha256::digest(whole.to_string().as_bytes()))
+    hex::encode(Sha256::digest(declared(stack).to_string().as_bytes()))
 }
 
 #[cfg(test)]
