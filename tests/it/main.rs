@@ -17,6 +17,7 @@ mod help;
 mod kill;
 mod known_failures;
 mod lease;
+mod network;
 mod readme;
 mod saved_plan;
 mod secrets;

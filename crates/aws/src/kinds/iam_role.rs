@@ -22,7 +22,7 @@ use super::dms_common::{SYNCHRONOUS, SYNCHRONOUS_POLL, text};
 use crate::cloud::Cloud;
 use crate::fault::{fault, unfinished};
 
-mod policy;
+pub(super) mod policy;
 mod preset;
 
 pub use preset::Preset;

@@ -19,6 +19,7 @@ pub mod secretsmanager_secret;
 pub mod security_group;
 pub mod subnet;
 pub mod vpc;
+pub mod vpc_endpoint;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub fn registry(cloud: &Cloud) -> Registry {
         Arc::new(Of::new(security_group::SecurityGroup::new(cloud.clone()))),
         Arc::new(Of::new(subnet::Subnet::new(cloud.clone()))),
         Arc::new(Of::new(vpc::Vpc::new(cloud.clone()))),
+        Arc::new(Of::new(vpc_endpoint::VpcEndpoint::new(cloud.clone()))),
     ];
     Registry::new(kinds)
 }

@@ -1,23 +1,26 @@
 //! `ec2/vpc`: a network of one's own.
 //!
-//! In place: tags. Replacement: the CIDR block. Costs nothing. It has no way to the internet: DMS
+//! In place: tags, `dns_hostnames`. Replacement: the CIDR block. Costs nothing. It has no way to the internet: DMS
 //! reaches S3 and other services from it through VPC endpoints only. The service assigns the identity
 //! (`vpc-…`); the name is the tag `Name`, and a VPC is found again by its owner's tags.
 
-use aws_sdk_ec2::types::{Filter, NetworkInterface, NetworkInterfaceStatus, ResourceType, VpcState};
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, Filter, NetworkInterface, NetworkInterfaceStatus, ResourceType, VpcAttributeName, VpcState,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::Fault;
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Seconds, Tags, physical_name,
+    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Seconds, Tags,
+    physical_name, tag,
 };
 use towpath_engine::value::Value;
 
 use super::dms_common::{SYNCHRONOUS, SYNCHRONOUS_POLL, state};
 use super::security_group::{sdk_tags, tag_specification};
 use crate::cloud::{Cloud, ec2_tags};
-use crate::fault::fault;
+use crate::fault::{fault, unfinished};
 
 /// The tag that shows as the name of things that have none.
 pub(super) const NAME_TAG: &str = "Name";
@@ -34,6 +37,11 @@ pub struct Spec {
         "change": "replace", "rule": "a VPC keeps its first CIDR block for life", "cidr": true,
     }))]
     pub cidr: String,
+    /// Whether addresses of the VPC have public DNS names, which private DNS of an `ec2/vpc_endpoint` needs. Default:
+    /// false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-towpath" = { "group": "dns_hostnames" }))]
+    pub dns_hostnames: Option<bool>,
 }
 
 /// The kind `ec2/vpc`.
@@ -47,11 +55,46 @@ impl Vpc {
         Self { cloud }
     }
 
-    fn object(&self, vpc: &aws_sdk_ec2::types::Vpc) -> Object {
+    async fn set_dns_hostnames(&self, id: &str, enabled: bool) -> Result<(), Fault> {
+        let value = AttributeBooleanValue::builder().value(enabled).build();
+        let call = self.cloud.ec2().await.modify_vpc_attribute().vpc_id(id).enable_dns_hostnames(value);
+        call.send().await.map(drop).map_err(fault("ec2:ModifyVpcAttribute"))
+    }
+
+    /// The VPC that bears the ownership among these tags.
+    async fn made_before(&self, tags: &Tags) -> Result<Option<String>, Fault> {
+        let keys = [tag::STACK, tag::RESOURCE].iter().filter_map(|key| Some((key, tags.get(*key)?)));
+        let filters: Vec<Filter> =
+            keys.map(|(key, value)| Filter::builder().name(format!("tag:{key}")).values(value).build()).collect();
+        if filters.len() < 2 {
+            return Ok(None);
+        }
+        let call = self.cloud.ec2().await.describe_vpcs().set_filters(Some(filters));
+        let found = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        Ok(found.map_err(fault("ec2:DescribeVpcs"))?.into_iter().find_map(|vpc| vpc.vpc_id))
+    }
+
+    /// No list tells it: it is asked for of this stack's own VPCs, which are few.
+    async fn dns_hostnames(&self, vpc: &aws_sdk_ec2::types::Vpc) -> Result<Option<bool>, Fault> {
+        if ec2_tags(vpc.tags()).get(tag::STACK) != Some(&self.cloud.place().stack) {
+            return Ok(None);
+        }
+        let call = self.cloud.ec2().await.describe_vpc_attribute().set_vpc_id(vpc.vpc_id.clone());
+        match call.attribute(VpcAttributeName::EnableDnsHostnames).send().await {
+            Ok(answer) => Ok(answer.enable_dns_hostnames.and_then(|value| value.value)),
+            Err(error) => match fault("ec2:DescribeVpcAttribute")(error) {
+                // It went away since it was listed.
+                fault if fault.is_not_found() => Ok(None),
+                fault => Err(fault),
+            },
+        }
+    }
+
+    fn object(&self, vpc: &aws_sdk_ec2::types::Vpc, dns_hostnames: Option<bool>) -> Object {
         let identity = vpc.vpc_id().unwrap_or_default().to_owned();
         let tags = ec2_tags(vpc.tags());
         let name = tags.get(NAME_TAG).cloned();
-        let spec = Spec { name: name.clone(), cidr: vpc.cidr_block().unwrap_or_default().to_owned() };
+        let spec = Spec { name: name.clone(), cidr: vpc.cidr_block().unwrap_or_default().to_owned(), dns_hostnames };
         Object {
             outputs: Outputs::from([
                 ("arn".to_owned(), json!(ec2_arn(&self.cloud.place(), "vpc", &identity))),
@@ -168,18 +211,34 @@ impl Kind for Vpc {
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
         let pages = self.cloud.ec2().await.describe_vpcs().into_paginator().items().send();
         let vpcs = pages.collect::<Result<Vec<_>, _>>().await.map_err(fault("ec2:DescribeVpcs"))?;
-        Ok(vpcs.iter().map(|vpc| self.object(vpc)).collect())
+        let attributes = vpcs.iter().map(|vpc| async move { Ok(self.object(vpc, self.dns_hostnames(vpc).await?)) });
+        futures::future::try_join_all(attributes).await
     }
 
     async fn create(&self, name: &str, spec: &Spec, tags: &Tags) -> Result<String, Fault> {
+        // A create whose second call failed is repeated: it goes on with the VPC it has made.
+        let made = if spec.dns_hostnames.is_some() { self.made_before(tags).await? } else { None };
+        if let (Some(id), Some(enabled)) = (&made, spec.dns_hostnames) {
+            self.set_dns_hostnames(id, enabled).await.map_err(unfinished)?;
+            return Ok(id.clone());
+        }
         let call = self.cloud.ec2().await.create_vpc().cidr_block(&spec.cidr);
         let call = call.set_tag_specifications(tag_specification(ResourceType::Vpc, &named(tags, name)));
         let answer = call.send().await.map_err(fault("ec2:CreateVpc"))?;
-        Ok(answer.vpc.and_then(|vpc| vpc.vpc_id).unwrap_or_default())
+        let id = answer.vpc.and_then(|vpc| vpc.vpc_id).unwrap_or_default();
+        if let Some(enabled) = spec.dns_hostnames {
+            self.set_dns_hostnames(&id, enabled).await.map_err(unfinished)?;
+        }
+        Ok(id)
     }
 
-    async fn update(&self, object: &Object, spec: &Spec, _fields: &[String]) -> Result<(), Fault> {
-        // Only the name changes in place.
+    async fn update(&self, object: &Object, spec: &Spec, fields: &[String]) -> Result<(), Fault> {
+        if let Some(enabled) = spec.dns_hostnames.filter(|_| fields.iter().any(|field| field == "dns_hostnames")) {
+            self.set_dns_hostnames(&object.identity, enabled).await?;
+        }
+        if !fields.iter().any(|field| field == "name") {
+            return Ok(());
+        }
         let name = spec.name.clone().unwrap_or_default();
         add_tags(&self.cloud, &object.identity, &named(&Tags::new(), &name)).await
     }
@@ -207,7 +266,10 @@ impl Kind for Vpc {
         vec![Example {
             name: "network",
             spec: json!({ "cidr": "10.20.3.4/16" }),
-            changed: vec![json!({ "name": "club-other-name", "cidr": "10.20.0.0/16" })],
+            changed: vec![
+                json!({ "name": "club-other-name", "cidr": "10.20.0.0/16" }),
+                json!({ "cidr": "10.20.0.0/16", "dns_hostnames": true }),
+            ],
         }]
     }
 }

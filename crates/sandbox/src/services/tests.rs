@@ -220,3 +220,63 @@ async fn log_groups_refuse_and_count_as_cloudwatch_does() {
     assert_eq!(code(aws.json("logs:DeleteLogGroup", delete).await).0, "ResourceNotFoundException");
     sandbox.shutdown().await;
 }
+
+/// `CreateVpcEndpoint`: a gateway is available at once, an interface pending first; "If this parameter is not specified, we
+/// attach a default policy that allows full access to the service"; "To use a private hosted zone, you must set the
+/// following VPC attributes to true: enableDnsHostnames and enableDnsSupport". `ModifyVpcEndpoint`: "The attributes that
+/// you can modify depend on the type". `ModifyVpcAttribute`: "You can only modify one attribute at a time".
+/// "Error codes for the Amazon EC2 API": `RouteAlreadyExists`, `DuplicateSubnetsInSameZone`, `InvalidVpcEndpointId.NotFound`.
+#[tokio::test]
+async fn vpc_endpoints_refuse_as_ec2_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let made = aws.query("ec2:CreateVpc", &[("CidrBlock", "10.20.0.0/16")]).await.unwrap();
+    let vpc = within(&made, "vpcId")[0].clone();
+    let subnet = async |cidr: &str| {
+        let input = [("VpcId", vpc.as_str()), ("CidrBlock", cidr), ("AvailabilityZone", "eu-north-1a")];
+        within(&aws.query("ec2:CreateSubnet", &input).await.unwrap(), "subnetId")[0].clone()
+    };
+    let (one, two) = (subnet("10.20.1.0/24").await, subnet("10.20.2.0/24").await);
+    let tables = aws.query("ec2:DescribeRouteTables", &[("Filter.1.Name", "vpc-id"), ("Filter.1.Value.1", &vpc)]).await;
+    let table = within(&tables.unwrap(), "routeTableId")[0].clone();
+    let create = async |more: &[(&str, &str)]| {
+        let mut input = vec![("VpcId", vpc.as_str())];
+        input.extend(more);
+        aws.query("ec2:CreateVpcEndpoint", &input).await
+    };
+    let gateway = [("ServiceName", "com.amazonaws.eu-north-1.s3"), ("RouteTableId.1", table.as_str())];
+    let made = create(&gateway).await.unwrap();
+    assert!(within(&made, "policyDocument")[0].contains("Allow"), "{made}");
+    assert_eq!(code(create(&gateway).await).0, "RouteAlreadyExists");
+    assert_eq!(code(create(&[("ServiceName", "com.amazonaws.eu-north-1")]).await).0, "InvalidServiceName");
+    let id = within(&made, "vpcEndpointId")[0].clone();
+    let modify = async |member: &str, value: &str| {
+        aws.query("ec2:ModifyVpcEndpoint", &[("VpcEndpointId", &id), (member, value)]).await
+    };
+    assert_eq!(code(modify("AddSubnetId.1", &one).await).0, "InvalidParameter");
+    assert_eq!(code(modify("PolicyDocument", "{").await).0, "MalformedPolicyDocument");
+    modify("RemoveRouteTableId.1", &table).await.unwrap();
+    let gone = [("VpcEndpointId", "vpce-0"), ("ResetPolicy", "true")];
+    assert_eq!(code(aws.query("ec2:ModifyVpcEndpoint", &gone).await).0, "InvalidVpcEndpointId.NotFound");
+
+    let interface = [
+        ("ServiceName", "com.amazonaws.eu-north-1.logs"),
+        ("VpcEndpointType", "Interface"),
+        ("SubnetId.1", one.as_str()),
+    ];
+    assert_eq!(code(create(&interface).await).0, "InvalidParameter", "the VPC has no DNS hostnames yet");
+    let both = [("VpcId", vpc.as_str()), ("EnableDnsHostnames.Value", "true"), ("EnableDnsSupport.Value", "true")];
+    assert_eq!(code(aws.query("ec2:ModifyVpcAttribute", &both).await).0, "InvalidParameterCombination");
+    aws.query("ec2:ModifyVpcAttribute", &both[..2]).await.unwrap();
+    let asked = [("VpcId", vpc.as_str()), ("Attribute", "enableDnsHostnames")];
+    let told = aws.query("ec2:DescribeVpcAttribute", &asked).await.unwrap();
+    assert_eq!(within(&told, "value"), ["true"]);
+    let mut twice = interface.to_vec();
+    twice.push(("SubnetId.2", &two));
+    assert_eq!(code(create(&twice).await).0, "DuplicateSubnetsInSameZone");
+    create(&interface).await.unwrap();
+    assert_eq!(code(aws.query("ec2:DeleteSubnet", &[("SubnetId", &one)]).await).0, "DependencyViolation");
+    let public = [("SubnetId", two.as_str()), ("MapPublicIpOnLaunch.Value", "true")];
+    aws.query("ec2:ModifySubnetAttribute", &public).await.unwrap();
+    sandbox.shutdown().await;
+}

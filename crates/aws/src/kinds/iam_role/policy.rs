@@ -36,7 +36,7 @@ pub(super) fn short_trust(document: &Value) -> Value {
 }
 
 /// The one form of a document. A missing `Version` stays missing: it means another language.
-pub(super) fn canonical(document: &Value) -> Value {
+pub(in crate::kinds) fn canonical(document: &Value) -> Value {
     let Some(map) = document.as_object() else { return document.clone() };
     let mut statements: Vec<Value> = statements(document).into_iter().map(statement).collect();
     statements.sort_by_cached_key(Value::to_string);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::filters::Filters;
 use super::{chosen, done, dry_run, listed, no_subnet, no_vpc, tag_set, tag_specification};
 use crate::arn::ec2_id;
-use crate::call::{ApiError, Call};
+use crate::call::{ApiError, Call, Input};
 use crate::world::ec2::{RouteTable, Subnet, Vpc, zones};
 
 /// Addresses of each subnet that AWS keeps for itself.
@@ -81,6 +81,59 @@ fn describe_vpc(vpc: &Vpc, account: &str) -> Value {
     })
 }
 
+/// The value of an attribute that a Modify operation wraps into a structure.
+fn attribute(input: Input<'_>, member: &str) -> Result<Option<bool>, ApiError> {
+    input.structure(member)?.map_or(Ok(None), |wrapped| wrapped.flag("Value"))
+}
+
+/// "You can only modify one attribute at a time" (ModifyVpcAttribute); "You can only enable DNS hostnames if you've enabled
+/// DNS support" (`EnableDnsHostnames`).
+pub(super) fn modify_vpc_attribute(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let id = call.input.required("VpcId")?;
+    let hostnames = attribute(call.input, "EnableDnsHostnames")?;
+    let support = attribute(call.input, "EnableDnsSupport")?;
+    let vpc = call.world.ec2.vpcs.get_mut(id).ok_or_else(|| no_vpc(id))?;
+    match (hostnames, support) {
+        (Some(_), Some(_)) => {
+            let message = "Fields for multiple attribute types specified";
+            return Err(ApiError::new("InvalidParameterCombination", message));
+        }
+        (None, None) => {
+            return Err(ApiError::new("MissingParameter", "Either EnableDnsHostnames or EnableDnsSupport is needed"));
+        }
+        (Some(true), None) if !vpc.dns_support => {
+            let message = "DNS hostnames can only be enabled with DNS support";
+            return Err(ApiError::new("InvalidParameterValue", message));
+        }
+        (Some(enabled), None) => vpc.dns_hostnames = enabled,
+        (None, Some(enabled)) => vpc.dns_support = enabled,
+    }
+    Ok(done())
+}
+
+/// "You can specify only one attribute at a time" (DescribeVpcAttribute).
+pub(super) fn describe_vpc_attribute(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let id = call.input.required("VpcId")?;
+    let vpc = call.world.ec2.vpcs.get(id).ok_or_else(|| no_vpc(id))?;
+    let name = call.input.required("Attribute")?;
+    let value = match name {
+        "enableDnsHostnames" => vpc.dns_hostnames,
+        "enableDnsSupport" => vpc.dns_support,
+        _ => return Err(call.input.invalid(format!("Value ({name}) for parameter attribute is invalid."))),
+    };
+    Ok(json!({"vpcId": id, name: {"value": value}}))
+}
+
+/// "Modifies a subnet attribute. You can only modify one attribute at a time" (ModifySubnetAttribute).
+pub(super) fn modify_subnet_attribute(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let id = call.input.required("SubnetId")?;
+    let public = attribute(call.input, "MapPublicIpOnLaunch")?;
+    let subnet = call.world.ec2.subnets.get_mut(id).ok_or_else(|| no_subnet(id))?;
+    let message = "MapPublicIpOnLaunch is the attribute that is played";
+    subnet.public_addresses = public.ok_or_else(|| ApiError::new("MissingParameter", message))?;
+    Ok(done())
+}
+
 pub(super) fn describe_subnets(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let known =
         ["availability-zone", "availabilityZone", "cidr-block", "default-for-az", "state", "subnet-id", "vpc-id"];
@@ -145,7 +198,10 @@ pub(super) fn delete_subnet(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if !call.world.ec2.subnets.contains_key(id) {
         return Err(no_subnet(id));
     }
-    if super::interfaces::present(call).any(|interface| interface.subnet_id == id) {
+    let now = call.clock.now();
+    let mut endpoints = call.world.ec2.vpc_endpoints.values();
+    let serves = endpoints.any(|endpoint| endpoint.subnets.iter().any(|own| own == id) && !endpoint.is_gone(now));
+    if serves || super::interfaces::present(call).any(|interface| interface.subnet_id == id) {
         let message = format!("The subnet '{id}' has dependencies and cannot be deleted.");
         return Err(ApiError::new("DependencyViolation", message));
     }
