@@ -59,7 +59,10 @@ async fn apply_saved(
     allowed(&plan)?;
     let record = Record::Saved { plan: saved.checksum };
     let entry = Entry { at: session.clock.now(), run: held.run.clone(), record };
-    session.journal().record(&entry).map_err(|error| CliError::failed("no call can be made without the journal", &error))?;
+    session
+        .journal()
+        .record(&entry)
+        .map_err(|error| CliError::failed("no call can be made without the journal", &error))?;
     act(session, held, &plan, &observation, if destroys { "destroy" } else { "apply" }, output).await
 }
 

@@ -2,29 +2,6 @@
 //! sandbox. A scenario sets up what made the other tool fail and shows that towpath passes: the plan,
 //! the run, what the API says afterwards, and the plan after it. Nothing here tests wording.
 //!
-//! Themes, by what the other tools' issues call them:
-//!
-//! | number | other tool's problem | test |
-//! |---|---|---|
-//! | 16 | password drift is invisible or rewritten; the start flag is part of the definition | `passwords` |
-//! | 17 | a serverless replication is started while its configuration changes | none: there is no such kind |
-//! | 18 | `IamRole(...)` texts differ for ever; a default role cannot be removed | `namespaces` |
-//! | 19 | a namespace cannot change to or from a managed password | `passwords` |
-//! | 20 | a workgroup refuses several changes at once | `workgroups` |
-//! | 21 | AVAILABLE too early and too late, creation timeouts, deletes that show AVAILABLE | `stability` |
-//! | 22 | parameters differ for ever, because AWS adds keys | `workgroups` |
-//! | 23 | the order of base and maximum capacity, and -1 sent twice | `workgroups` |
-//! | 24 | `require_ssl=false` is refused on create | `workgroups` |
-//! | 25 | the database is told only when a workgroup exists | `namespaces` |
-//! | 26 | zones and free addresses are learnt from a refusal | `workgroups` |
-//! | 27 | one more endpoint makes tasks again | `stability` |
-//! | 28 | the trust of an existing role lacks Redshift Serverless | `stability` |
-
-mod house;
-mod namespaces;
-mod passwords;
-mod stability;
-mod workgroups;
 //! | number | the other tool's problem | test |
 //! |---|---|---|
 //! | 1 | task settings differ for ever: the service adds, fills in and reorders | `task_settings::what_the_service_adds_to_the_settings_is_no_difference` |
@@ -41,17 +18,35 @@ mod workgroups;
 //! | 13 | an update injects zero values | the same |
 //! | 14 | extra connection attributes are dropped or differ for ever | `endpoints::extra_attributes_are_compared_with_what_the_service_makes_of_them` |
 //! | 15 | with a secret the database name is ignored and a password demanded | `endpoints::with_a_secret_the_database_is_sent_and_no_password_is_asked_for`, `endpoints::a_mixture_of_credentials_is_refused_before_anything_is_made` |
+//! | 16 | password drift is invisible or rewritten; the start flag is part of the definition | `passwords` |
+//! | 17 | a serverless replication is started while its configuration changes | none: there is no such kind |
+//! | 18 | `IamRole(...)` texts differ for ever; a default role cannot be removed | `namespaces` |
+//! | 19 | a namespace cannot change to or from a managed password | `passwords` |
+//! | 20 | a workgroup refuses several changes at once | `workgroups` |
+//! | 21 | AVAILABLE too early and too late, creation timeouts, deletes that show AVAILABLE | `stability` |
+//! | 22 | parameters differ for ever, because AWS adds keys | `workgroups` |
+//! | 23 | the order of base and maximum capacity, and -1 sent twice | `workgroups` |
+//! | 24 | `require_ssl=false` is refused on create | `workgroups` |
+//! | 25 | the database is told only when a workgroup exists | `namespaces` |
+//! | 26 | zones and free addresses are learnt from a refusal | `workgroups` |
+//! | 27 | one more endpoint makes tasks again | `stability` |
+//! | 28 | the trust of an existing role lacks Redshift Serverless | `stability` |
+
+mod endpoints;
+mod house;
+mod namespaces;
+mod networks;
+mod passwords;
+mod stability;
+mod task_settings;
+mod tasks;
+mod workgroups;
 
 use serde_json::{Value, json};
 
 use crate::aws::Aws;
 use crate::env::TestEnvironment;
 use crate::wire::Wire;
-
-mod endpoints;
-mod networks;
-mod task_settings;
-mod tasks;
 
 /// The small project's stack file.
 const STACK: &str = "stacks/small.yaml";

@@ -114,7 +114,14 @@ impl Saved {
 
     /// What keeps the plan from being applied by this program, in this place, to this stack: in words,
     /// one line each. Known before the world is read.
-    pub fn unfit(&self, stack: &Stack, place: &Place, version: &str, registry: &Registry, replay: &Replay) -> Vec<String> {
+    pub fn unfit(
+        &self,
+        stack: &Stack,
+        place: &Place,
+        version: &str,
+        registry: &Registry,
+        replay: &Replay,
+    ) -> Vec<String> {
         let mut found = Vec::new();
         if let Some(at) = replay.applied.get(&self.checksum) {
             found.push(format!("it was applied already, at {}", at.to_rfc3339_opts(SecondsFormat::Secs, true)));
@@ -194,7 +201,10 @@ impl Saved {
     fn in_the_way(&self, observation: &Observation) -> BTreeSet<String> {
         let place = self.plan.place.stack.as_str();
         let deletes = |identity: &str| {
-            self.plan.steps.iter().any(|step| step.action == Action::Delete && step.identity.eq_ignore_ascii_case(identity))
+            self.plan
+                .steps
+                .iter()
+                .any(|step| step.action == Action::Delete && step.identity.eq_ignore_ascii_case(identity))
         };
         let mut found = BTreeSet::new();
         for step in self.plan.steps.iter().filter(|step| step.action == Action::Create) {

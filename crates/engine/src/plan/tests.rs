@@ -613,7 +613,9 @@ fn a_saved_plan_names_what_changed_since() {
         assert_eq!(unfit(&wanted, &applied), ["it was applied already, at 1970-01-01T00:00:00Z"]);
         assert_eq!(
             unfit(&edited(&[("class=small", "class=large")]), &crate::journal::Replay::default()),
-            ["the stack file: `resources.new` was `{\"depends_on\":[],\"kind\":\"pipe/endpoint\",\"protect\":null,\"…`, is not there"]
+            [
+                "the stack file: `resources.new` was `{\"depends_on\":[],\"kind\":\"pipe/endpoint\",\"protect\":null,\"…`, is not there"
+            ]
         );
     });
 }
