@@ -58,7 +58,7 @@ async fn apply_saved(
     let plan = saved.plan;
     allowed(&plan)?;
     let record = Record::Saved { plan: saved.checksum };
-    let entry = Entry { at: session.clock.now(), run: held.run.clone(), record };
+    let entry = Entry { at: session.clock.now(), run: held.run().to_owned(), record };
     session
         .journal()
         .record(&entry)

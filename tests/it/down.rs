@@ -146,7 +146,7 @@ fn the_slot_of_a_task_goes_with_it_or_is_named_until_it_does() {
     let mut killed = Running::start(&small, &["destroy", "--yes"]);
     assert!(killed.wait_for("dms/replication_task load deleted").is_some());
     killed.kill();
-    assert_eq!(slots(), [slot.clone()]);
+    assert_eq!(slots(), std::slice::from_ref(&slot));
 
     account.query("alter role boats noreplication");
     let refused = small.expect(5, &["down", "--yes"]);
@@ -179,13 +179,9 @@ fn a_task_taken_out_of_the_stack_takes_its_slot_along() {
     small.expect(0, &["up", "--yes"]);
     let slots = || account.query("select slot_name from pg_replication_slots where slot_name like 'small_load_%'");
     assert_eq!(slots().len(), 1);
-    let stack: String = small
-        .read("stacks/small.yaml")
-        .lines()
-        .filter(|line| !line.contains("load"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    small.write("stacks/small.yaml", &stack);
+    let text = small.read("stacks/small.yaml");
+    let without: Vec<&str> = text.lines().filter(|line| !line.contains("load")).collect();
+    small.write("stacks/small.yaml", &(without.join("\n") + "\n"));
     let applied = small.expect(0, &["apply", "--yes"]);
     assert!(applied.stderr.contains("dropped on source"), "{}", applied.stderr);
     assert!(slots().is_empty());

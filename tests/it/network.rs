@@ -2,7 +2,7 @@
 
 use crate::env::TestEnvironment;
 
-const STACK: &str = r#"stack: harbour
+const STACK: &str = r"stack: harbour
 target: sandbox
 resources:
   network: {kind: ec2/vpc, cidr: 10.20.0.0/16, dns_hostnames: true}
@@ -16,7 +16,7 @@ resources:
     service: secretsmanager
     subnets: [pier_a, pier_b]
     security_groups: [guard]
-"#;
+";
 
 #[test]
 fn endpoints_of_a_network_come_change_and_go() {

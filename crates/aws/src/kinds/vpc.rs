@@ -4,9 +4,7 @@
 //! reaches S3 and other services from it through VPC endpoints only. The service assigns the identity
 //! (`vpc-…`); the name is the tag `Name`, and a VPC is found again by its owner's tags.
 
-use aws_sdk_ec2::types::{
-    AttributeBooleanValue, Filter, NetworkInterface, NetworkInterfaceStatus, ResourceType, VpcAttributeName, VpcState,
-};
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, NetworkInterface, ResourceType, VpcAttributeName, VpcState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

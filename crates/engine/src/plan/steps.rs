@@ -227,7 +227,6 @@ impl Layout<'_, '_> {
             let id = self.push(index, Action::Update, Reason::Declared);
             let step = &mut self.steps[id];
             step.identity.clone_from(&case.name);
-            step.fingerprint = None;
             step.changes = fields;
             step.group = (!group.is_empty()).then_some(group);
             step.spec = case.spec.clone();
