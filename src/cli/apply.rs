@@ -94,7 +94,7 @@ pub(super) async fn act(
 ) -> Result<Exit, CliError> {
     let tasks = slots::deleted(session, plan, observation).await?;
     let result = carry_out(session, held, plan, verb, output).await;
-    slots::warn(&slots::release(session, &tasks, output).await?, output);
+    slots::release_deleted(session, tasks, held.run(), output).await?;
     result
 }
 

@@ -53,7 +53,7 @@ async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Outpu
         ask(args.consent, "Destroy this?", output)?;
         let tasks = slots::deleted(session, &plan, &observation).await?;
         let result = carry_out(session, held, &plan, "destroy", output).await;
-        slots::warn(&slots::release(session, &tasks, output).await?, output);
+        slots::release_deleted(session, tasks, held.run(), output).await?;
         let exit = result?;
         if exit != Exit::Done {
             return Ok(exit);

@@ -99,6 +99,28 @@ async fn task(
     Ok(Some(Task { identity: identity.to_owned(), arn, sources, reads_changes }))
 }
 
+/// Drops the slots of those tasks that this run has seen gone, and warns of what stays. A task that could not be deleted
+/// needs its slot to go on.
+pub(super) async fn release_deleted(
+    session: &Session,
+    mut tasks: Vec<Task>,
+    run: &str,
+    output: &Output,
+) -> Result<(), CliError> {
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    let entries = session.journal().entries();
+    let entries = entries.map_err(|error| CliError::failed("the journal cannot be read", &error))?;
+    let has_deleted = |task: &Task, record: &Record| {
+        let Record::Done { address, action, identity, .. } = record else { return false };
+        *action == Action::Delete && address.kind == TASK && *identity == task.identity
+    };
+    tasks.retain(|task| entries.iter().any(|entry| entry.run == run && has_deleted(task, &entry.record)));
+    warn(&release(session, &tasks, output).await?, output);
+    Ok(())
+}
+
 /// Drops the slots of tasks, and gives those that could not be dropped or looked for.
 pub(super) async fn release(session: &Session, tasks: &[Task], output: &Output) -> Result<Vec<Leftover>, CliError> {
     let mut left = Vec::new();
@@ -160,7 +182,7 @@ fn unseen(task: &Task, why: &str) -> Leftover {
 }
 
 /// Says what is left where that is not what the command is about.
-pub(super) fn warn(left: &[Leftover], output: &Output) {
+fn warn(left: &[Leftover], output: &Output) {
     for one in left {
         output.alert(&format!("  ! {} `{}`: {}\n    to drop it: {}", one.what, one.name, one.about, one.delete));
     }
