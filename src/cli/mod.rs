@@ -66,7 +66,7 @@ pub(crate) struct Global {
     /// Plant a fault in the sandbox, as NAME@SERVICE:OPERATION or with #N for the N-th such call; may be repeated
     #[arg(long = "fault", global = true, value_name = "FAULT", env = "TOWPATH_FAULTS", value_delimiter = ',')]
     faults: Vec<towpath_sandbox::Fault>,
-    /// How many calls may be in flight at once
+    /// How many steps may be calling at once; waiting for an object does not count
     #[arg(long, global = true, value_name = "N", default_value_t = 16)]
     parallel: usize,
     /// Events and results as NDJSON on stdout

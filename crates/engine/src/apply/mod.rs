@@ -1,6 +1,6 @@
 //! Carrying out a plan: the only module that acts.
 //!
-//! `run` walks the plan's graph, longest path first, with bounded parallelism; `step` carries out
+//! `run` walks the plan's graph; `turns` says who may call, longest path first and so many at once; `step` carries out
 //! one step, from the journalled intent to the object that is as wanted; `retry` and `poll` say
 //! when a call is repeated and how one list serves all who wait. Nothing is undone after a
 //! failure: independent branches go on, and the next run continues.
@@ -8,10 +8,11 @@
 mod poll;
 pub mod retry;
 mod step;
+mod turns;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use futures::StreamExt;
@@ -41,7 +42,7 @@ pub struct Context<'a> {
     pub journal: &'a dyn Journal,
     /// Where events go; a closed channel is no error.
     pub events: UnboundedSender<Event>,
-    /// How many steps may be in flight.
+    /// How many steps may be calling at once. Waiting for an object to become ready is no calling.
     pub parallelism: usize,
     /// Set from outside: nothing new is started.
     pub interrupt: &'a AtomicBool,
@@ -90,10 +91,15 @@ pub enum RunError {
 
 /// What one step came to.
 enum Outcome {
-    Done { outputs: Outputs, recovered: bool },
+    Done {
+        outputs: Outputs,
+        recovered: bool,
+    },
     Failed(Fault),
     InProgress(String),
     LeaseLost,
+    /// The run was stopped before it was this step's turn.
+    NotStarted,
 }
 
 struct Run<'a> {
@@ -103,6 +109,9 @@ struct Run<'a> {
     outputs: Mutex<BTreeMap<String, Outputs>>,
     lists: poll::Lists,
     quiet: retry::Quiet,
+    turns: turns::Turns,
+    /// Steps that are under way.
+    begun: AtomicUsize,
 }
 
 /// Carries out a plan. Returns only when nothing is in flight any more.
@@ -119,6 +128,8 @@ pub async fn run(plan: &Plan, verb: &str, context: &Context<'_>) -> Result<Summa
         outputs: Mutex::default(),
         lists: poll::Lists::default(),
         quiet: retry::Quiet::default(),
+        turns: turns::Turns::new(context.parallelism),
+        begun: AtomicUsize::new(0),
     };
     run.record(Record::Began { verb: verb.to_owned(), stack_hash: plan.stack_hash.clone() })?;
     run.tell(EventKind::RunStarted {
@@ -170,7 +181,7 @@ impl Run<'_> {
         let mut told = false;
         loop {
             self.bury(&mut waiting, &mut dead, &mut summary);
-            while !self.stops(lost) && in_flight.len() < self.context.parallelism.max(1) {
+            while !self.stops(lost) {
                 let over = |step: &Step, before: &usize| {
                     done.contains(before) || (dead.contains_key(before) && step.outlives(*before))
                 };
@@ -180,7 +191,8 @@ impl Run<'_> {
                 });
                 let Some(next) = ready.max_by(|left, right| ways[*left].total_cmp(&ways[*right])) else { break };
                 waiting.remove(&next);
-                in_flight.push(async move { (next, self.carry_out(&self.plan.steps[next]).await) });
+                let way = ways[next];
+                in_flight.push(async move { (next, self.carry_out(&self.plan.steps[next], way).await) });
             }
             let Some((id, outcome)) = self.next(&mut in_flight, &mut told, lost).await else { break };
             let address = self.plan.steps[id].address.clone();
@@ -207,6 +219,7 @@ impl Run<'_> {
                     lost = true;
                     summary.left += 1;
                 }
+                Outcome::NotStarted => summary.left += 1,
             }
         }
         summary.left += waiting.len();
@@ -225,9 +238,10 @@ impl Run<'_> {
         F: Future<Output = (usize, Outcome)>,
     {
         loop {
-            if self.stops(lost) && !*told && !in_flight.is_empty() {
+            let begun = self.begun.load(Ordering::SeqCst);
+            if self.stops(lost) && !*told && begun > 0 {
                 *told = true;
-                self.tell(EventKind::RunInterrupted { in_flight: in_flight.len() });
+                self.tell(EventKind::RunInterrupted { in_flight: begun });
             }
             tokio::select! {
                 biased;
@@ -254,8 +268,20 @@ impl Run<'_> {
         }
     }
 
+    /// One step, once it is its turn.
+    async fn carry_out(&self, step: &Step, way: f64) -> Outcome {
+        let turn = self.turns.take(way).await;
+        if self.stops(self.context.lease.is_lost()) {
+            return Outcome::NotStarted;
+        }
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let outcome = self.told(step, step::carry_out(self, step, turn, way)).await;
+        self.begun.fetch_sub(1, Ordering::SeqCst);
+        outcome
+    }
+
     /// One step with its journal entries and events.
-    async fn carry_out(&self, step: &Step) -> Outcome {
+    async fn told(&self, step: &Step, work: impl Future<Output = Outcome>) -> Outcome {
         let began = self.context.clock.now();
         self.tell(EventKind::StepStarted {
             step: step.id,
@@ -263,7 +289,7 @@ impl Run<'_> {
             action: step.action,
             expected: step.seconds.typical,
         });
-        let outcome = step::carry_out(self, step).await;
+        let outcome = work.await;
         let elapsed = self.elapsed(began);
         match &outcome {
             Outcome::Done { recovered, .. } => self.tell(EventKind::StepSucceeded {
@@ -292,7 +318,7 @@ impl Run<'_> {
                 action: step.action,
                 fault: still_in_progress(step, status, elapsed),
             }),
-            Outcome::LeaseLost => {}
+            Outcome::LeaseLost | Outcome::NotStarted => {}
         }
         outcome
     }

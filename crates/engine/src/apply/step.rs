@@ -4,8 +4,10 @@
 //! whose answer was lost is settled by finding the object, never by making another one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::retry::Retry;
+use super::turns::Turn;
 use super::wait::{Goal, STALE, find, with_identity};
 use super::{Outcome, Run, unwritable};
 use crate::diff;
@@ -33,7 +35,8 @@ impl From<Fault> for Halt {
     }
 }
 
-pub(super) async fn carry_out(run: &Run<'_>, step: &Step) -> Outcome {
+/// Carries a step out in its `turn`; `way` is the seconds from here to the end.
+pub(super) async fn carry_out(run: &Run<'_>, step: &Step, turn: Turn, way: f64) -> Outcome {
     let Some(kind) = run.context.registry.get(&step.address.kind) else {
         unreachable!("`run` has checked every kind of the plan")
     };
@@ -47,7 +50,8 @@ pub(super) async fn carry_out(run: &Run<'_>, step: &Step) -> Outcome {
     };
     let seed = run.context.seed ^ step.id as u64;
     let retry = Retry::new(run.context.clock, seed).sharing(&run.quiet).telling(&notify);
-    let one = One { run, step, kind: kind.as_ref(), retry: &retry, retagged: AtomicBool::new(false) };
+    let (turn, retagged) = (Mutex::new(Some(turn)), AtomicBool::new(false));
+    let one = One { run, step, kind: kind.as_ref(), retry: &retry, retagged, turn, way };
     match one.carry_out().await {
         Ok(outcome) => outcome,
         Err(Halt::Fault(fault)) => Outcome::Failed(fault),
@@ -64,6 +68,9 @@ pub(super) struct One<'a> {
     pub(super) retry: &'a Retry<'a>,
     /// Whether the service had lost the tags of the new object, and with them what a kind keeps there.
     pub(super) retagged: AtomicBool,
+    /// Given back while the step waits.
+    turn: Mutex<Option<Turn>>,
+    way: f64,
 }
 
 impl One<'_> {
@@ -128,8 +135,21 @@ impl One<'_> {
 
     /// Refuses the next change unless it is certain that the stack is still ours.
     pub(super) async fn may_change(&self) -> Result<(), Halt> {
+        if self.own_turn().is_none() {
+            let turn = self.run.turns.take(self.way).await;
+            *self.own_turn() = Some(turn);
+        }
         let context = self.run.context;
         if context.lease.may_change(context.clock).await { Ok(()) } else { Err(Halt::LeaseLost) }
+    }
+
+    fn own_turn(&self) -> MutexGuard<'_, Option<Turn>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets others have their turn while this step waits.
+    pub(super) fn rest(&self) {
+        drop(self.own_turn().take());
     }
 
     pub(super) fn is_interrupted(&self) -> bool {
@@ -274,6 +294,7 @@ impl One<'_> {
         if self.is_interrupted() {
             return Err(Halt::Interrupted(fault.clone()));
         }
+        self.rest();
         self.retry.wait(fault, delay).await;
         Ok(())
     }

@@ -196,6 +196,7 @@ impl One<'_> {
     /// Sleeps in short pieces, so that an interrupt or a lost lease ends it early.
     pub(super) async fn sleep(&self, seconds: f64) {
         let mut left = seconds.max(0.0);
+        self.rest();
         while left > 0.0 && !self.is_interrupted() && self.may_call().is_ok() {
             let piece = left.min(PIECE);
             self.run.context.clock.sleep(Duration::from_secs_f64(piece)).await;
