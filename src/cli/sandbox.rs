@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 use towpath_engine::stack::Stack;
@@ -30,6 +31,9 @@ pub(super) struct SandboxArgs {
     /// Plant random faults, repeatable by this seed
     #[arg(long, value_name = "SEED")]
     chaos: Option<u64>,
+    /// Say every call that comes, as `call service:Operation`
+    #[arg(long)]
+    calls: bool,
     /// Start PostgreSQL at once instead of when it is first used
     #[arg(long)]
     postgres: bool,
@@ -45,6 +49,11 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs, output: &Output) ->
     options.faults.clone_from(&global.faults);
     options.chaos = args.chaos;
     options.supervisor = supervisor();
+    let (calls, mut called) = tokio::sync::mpsc::unbounded_channel();
+    if args.calls {
+        // Nobody listens any more once the sandbox stops.
+        options.watch = Some(Arc::new(move |call| drop(calls.send(call.to_owned()))));
+    }
     let sandbox =
         Sandbox::start(options).await.map_err(|error| CliError::failed("the sandbox cannot start", &error))?;
     if args.postgres {
@@ -63,8 +72,20 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs, output: &Output) ->
     ));
     let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     super::interrupt::listen(flag.clone());
-    super::interrupt::requested(&flag).await;
+    let say = |call: String| {
+        output.json("call", &serde_json::json!({ "call": call }));
+        output.data(&format!("call {call}\n"));
+    };
+    loop {
+        tokio::select! {
+            () = super::interrupt::requested(&flag) => break,
+            Some(call) = called.recv() => say(call),
+        }
+    }
     sandbox.shutdown().await;
+    while let Ok(call) = called.try_recv() {
+        say(call);
+    }
     Ok(Exit::Done)
 }
 

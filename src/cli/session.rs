@@ -249,6 +249,7 @@ impl Session {
                 Some(project.variable("TOWPATH_SANDBOX_PROXY").map_or_else(|| started.endpoint(), str::to_owned));
             connection.region = Some(stack.region.clone().unwrap_or_else(|| SANDBOX_REGION.to_owned()));
             connection.credentials = Some(("towpath".to_owned(), Secret::new("sandbox")));
+            connection.speed = Some(speed);
             sandbox = Some(started);
         }
         let cloud = Cloud::connect(connection, secrets);

@@ -9,6 +9,7 @@ mod adopt;
 mod apply;
 mod architecture;
 mod aws;
+mod calls;
 mod check;
 mod down;
 mod env;

@@ -26,6 +26,7 @@ use towpath_engine::kind::{Place, Tags};
 use towpath_engine::secret::{Secret, SecretSource, Secrets};
 
 use crate::fault::fault;
+use crate::pace::{Bucket, Paced};
 use crate::shared::Shared;
 
 /// How to reach AWS; what is `None` comes from the environment and the SDK's usual files.
@@ -37,6 +38,9 @@ pub struct Connection {
     pub endpoint_url: Option<String>,
     /// Access key id and secret key.
     pub credentials: Option<(String, Secret)>,
+    /// How many seconds of AWS pass in one of ours, which makes calls as much faster: the sandbox's
+    /// speed. One second unless said otherwise.
+    pub speed: Option<f64>,
 }
 
 /// Who calls.
@@ -130,14 +134,15 @@ impl Intercept for Calls {
 }
 
 macro_rules! client {
-    ($(#[$doc:meta])* $name:ident, $sdk:ident) => {
+    ($(#[$doc:meta])* $name:ident, $sdk:ident, $service:literal) => {
         $(#[$doc])*
         pub async fn $name(&self) -> &$sdk::Client {
             self.0
                 .$name
                 .get_or_init(|| async {
-                    let config = $sdk::config::Builder::from(self.config().await).interceptor(self.0.calls.clone());
-                    $sdk::Client::from_conf(config.build())
+                    let shared = self.config().await;
+                    let config = $sdk::config::Builder::from(shared).interceptor(self.0.calls.clone());
+                    $sdk::Client::from_conf(config.http_client(self.paced(shared, $service)).build())
                 })
                 .await
         }
@@ -181,7 +186,8 @@ impl Cloud {
     client!(
         /// Database Migration Service.
         dms,
-        aws_sdk_databasemigration
+        aws_sdk_databasemigration,
+        "dms"
     );
     client!(
         /// CloudWatch Logs.
@@ -191,32 +197,38 @@ impl Cloud {
     client!(
         /// EC2.
         ec2,
-        aws_sdk_ec2
+        aws_sdk_ec2,
+        "ec2"
     );
     client!(
         /// IAM.
         iam,
-        aws_sdk_iam
+        aws_sdk_iam,
+        "iam"
     );
     client!(
         /// The Redshift Data API.
         redshift_data,
-        aws_sdk_redshiftdata
+        aws_sdk_redshiftdata,
+        "redshift-data"
     );
     client!(
         /// Redshift Serverless.
         redshift_serverless,
-        aws_sdk_redshiftserverless
+        aws_sdk_redshiftserverless,
+        "redshift-serverless"
     );
     client!(
         /// Secrets Manager.
         secretsmanager,
-        aws_sdk_secretsmanager
+        aws_sdk_secretsmanager,
+        "secretsmanager"
     );
     client!(
         /// The Security Token Service.
         sts,
-        aws_sdk_sts
+        aws_sdk_sts,
+        "sts"
     );
 
     /// S3. Another endpoint than AWS's is addressed by path: bucket names do not resolve there.
@@ -228,7 +240,8 @@ impl Cloud {
                 let builder = aws_sdk_s3::config::Builder::from(config)
                     .force_path_style(config.endpoint_url().is_some())
                     .request_checksum_calculation(aws_sdk_s3::config::RequestChecksumCalculation::WhenRequired)
-                    .interceptor(self.0.calls.clone());
+                    .interceptor(self.0.calls.clone())
+                    .http_client(self.paced(config, "s3"));
                 aws_sdk_s3::Client::from_conf(builder.build())
             })
             .await
@@ -242,9 +255,12 @@ impl Cloud {
                 let http = aws_smithy_http_client::Builder::new()
                     .tls_provider(Provider::Rustls(CryptoMode::Ring))
                     .build_https();
+                // An answer must begin within 75 seconds of its request; the operation has longer, because
+                // before its request a call may wait for its turn.
                 let timeouts = TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(5))
-                    .operation_timeout(Duration::from_secs(75))
+                    .read_timeout(Duration::from_secs(75))
+                    .operation_timeout(Duration::from_mins(10))
                     .build();
                 let mut loader = aws_config::defaults(BehaviorVersion::latest())
                     .http_client(http)
@@ -263,6 +279,12 @@ impl Cloud {
                 loader.load().await
             })
             .await
+    }
+
+    /// The HTTP client of all, at the pace of one service.
+    fn paced(&self, config: &SdkConfig, service: &str) -> Paced {
+        let inner = config.http_client().expect("`config` has set one");
+        Paced::new(inner, Bucket::new(service, self.0.connection.speed.unwrap_or(1.0)))
     }
 
     /// The region in force; `None` when neither stack nor environment names one.

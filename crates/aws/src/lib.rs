@@ -9,6 +9,7 @@ pub mod dms_mappings;
 pub mod fault;
 pub mod kinds;
 pub mod lease;
+mod pace;
 pub mod redshift_data;
 mod shared;
 pub mod sweep;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arn::Place;
 use crate::clock::Clock;
+use crate::limits::Limits;
 use crate::objects::Objects;
 use crate::postgres::Postgres;
 use crate::store::{Store, StoreError, Tracked, Verdict};
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) vault: Vault,
     pub(crate) objects: Objects,
     pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
     pub(crate) place: Place,
     pub(crate) postgres: Postgres,
     pub(crate) tasks: Tasks,
@@ -78,6 +80,11 @@ impl Cloud {
     /// The time.
     pub(crate) fn clock(&self) -> Clock {
         self.0.clock
+    }
+
+    /// How many calls the services take.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     /// Account and region.

@@ -12,6 +12,7 @@ mod call;
 mod clock;
 mod cloud;
 mod fault;
+mod limits;
 mod load;
 mod objects;
 mod paging;
@@ -46,6 +47,7 @@ use crate::arn::Place;
 use crate::clock::Clock;
 use crate::cloud::{Cloud, Shared};
 use crate::fault::Faults;
+use crate::limits::Limits;
 use crate::objects::Objects;
 use crate::postgres::Postgres;
 use crate::server::{CrashHook, Handler};
@@ -206,6 +208,12 @@ impl Sandbox {
     }
 }
 
+/// What takes the sandbox time: the call that begins it, as `service:Operation`, and the seconds until
+/// what it made is ready, at AWS's own speed.
+pub fn durations() -> Vec<(&'static str, f64)> {
+    services::durations()
+}
+
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.stopping.cancel();
@@ -234,6 +242,7 @@ fn open(options: &Options, look_back: bool) -> Result<Cloud, SandboxError> {
     Ok(Cloud::new(Shared {
         store,
         objects: Objects::new(&directory.join("objects")),
+        limits: Limits::new(clock),
         clock,
         postgres: Postgres::new(&directory, vault.clone(), options.supervisor.clone()),
         vault,

@@ -79,6 +79,9 @@ pub(crate) async fn handle(cloud: &Cloud, faults: &Faults, watch: Option<&Watch>
     if let Some(watch) = watch {
         watch(&name);
     }
+    if cloud.limits().refuses(service.name, cloud.clock()) {
+        return Outcome::Answer(failure(service, &throttled(service)));
+    }
     let effect = faults.next(&name);
     match effect {
         Some(Effect::Throttle) => return Outcome::Answer(failure(service, &throttled(service))),

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may stop and wait")]
 
+mod pace;
 mod particulars;
 mod world;
 

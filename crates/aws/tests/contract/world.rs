@@ -38,6 +38,7 @@ impl World {
             region: Some(region.to_owned()),
             endpoint_url: Some(sandbox.endpoint()),
             credentials: Some(("test".to_owned(), Secret::new("test"))),
+            speed: Some(SPEED),
         };
         let mut secrets = Secrets::default();
         secrets.insert("SOURCE_PASSWORD", Secret::new("a-password-of-the-test"));

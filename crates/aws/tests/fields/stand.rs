@@ -99,6 +99,7 @@ impl Stand {
             region: Some("eu-north-1".to_owned()),
             endpoint_url: Some(self.sandbox.endpoint()),
             credentials: Some(("test".to_owned(), Secret::new("test"))),
+            speed: Some(SPEED),
         };
         let cloud = Cloud::connect(connection, secrets);
         let place = cloud.locate("club").await.unwrap();

@@ -52,7 +52,7 @@ pub(crate) const SERVICE: Service = Service {
 
 /// How long other services may still see a role as it was before a change: Terraform waits 10 to 30
 /// seconds after attaching, and never more than two minutes.
-const PROPAGATION: Duration = Duration::from_secs(10);
+pub(crate) const PROPAGATION: Duration = Duration::from_secs(10);
 
 /// Characters that stay as they are in the policy documents of answers (RFC 3986).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

@@ -34,6 +34,17 @@ pub(crate) const SERVICES: &[Service] = &[
     tagging::SERVICE,
 ];
 
+/// The calls that make what is not ready at once, with the seconds until it is.
+pub(crate) fn durations() -> Vec<(&'static str, f64)> {
+    let own = [
+        ("dms:CreateReplicationInstance", dms::INSTANCE_CREATING),
+        ("dms:CreateReplicationTask", dms::TASK_CREATING),
+        ("iam:CreateRole", iam::PROPAGATION),
+        ("redshift-serverless:CreateWorkgroup", redshift_serverless::WORKGROUP_CREATED),
+    ];
+    own.into_iter().map(|(call, duration)| (call, duration.as_secs_f64())).collect()
+}
+
 /// Takes up the work that was under way when the last process ended.
 pub(crate) fn started(cloud: &Cloud) {
     dms::resume(cloud);

@@ -11,7 +11,7 @@ use super::{lookups, subnet_groups, surroundings};
 use crate::call::{ApiError, Call, Fate};
 use crate::world::dms::{Event, Instance, Lifecycle};
 
-const CREATING: Duration = Duration::from_mins(6);
+pub(crate) const CREATING: Duration = Duration::from_mins(6);
 const MODIFYING: Duration = Duration::from_mins(2);
 const DELETING: Duration = Duration::from_mins(4);
 

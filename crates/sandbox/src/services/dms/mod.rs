@@ -24,7 +24,9 @@ mod tests;
 use crate::call::Codes;
 use crate::router::{Operation, Protocol, Reach, Service};
 
+pub(crate) use instances::CREATING as INSTANCE_CREATING;
 pub(crate) use run::resume;
+pub(crate) use tasks::CREATING as TASK_CREATING;
 
 pub(crate) const SERVICE: Service = Service {
     name: "dms",

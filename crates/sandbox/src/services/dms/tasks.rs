@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::load::Mappings;
 use crate::world::dms::{Lifecycle, Task};
 
-const CREATING: Duration = Duration::from_secs(45);
+pub(crate) const CREATING: Duration = Duration::from_secs(45);
 const MODIFYING: Duration = Duration::from_secs(20);
 const STARTING: Duration = Duration::from_mins(2);
 const STOPPING: Duration = Duration::from_mins(1);

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use crate::call::{ApiError, Codes, Input};
 use crate::router::{Operation, Protocol, Reach, Service};
 
+pub(crate) use workgroups::CREATED as WORKGROUP_CREATED;
+
 pub(crate) const SERVICE: Service = Service {
     name: "redshift-serverless",
     protocol: Protocol::Json { target: "RedshiftServerless" },

@@ -15,7 +15,7 @@ use crate::world::redshift_serverless::Workgroup;
 /// CREATING, then AVAILABLE for a moment, then MODIFYING, then AVAILABLE: as AWS does it.
 const CREATING: Duration = Duration::from_secs(150);
 const FIRST_GLIMPSE: Duration = Duration::from_secs(152);
-const CREATED: Duration = Duration::from_mins(3);
+pub(crate) const CREATED: Duration = Duration::from_mins(3);
 const MODIFYING: Duration = Duration::from_secs(45);
 /// For so long after `DeleteWorkgroup` the old state is shown.
 const STILL_AVAILABLE: Duration = Duration::from_secs(8);

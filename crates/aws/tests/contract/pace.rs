@@ -1,0 +1,91 @@
+//! The pace of calls, against a sandbox that refuses what is too fast as DMS does.
+
+use futures::future::join_all;
+use towpath_aws::cloud::{Cloud, Connection};
+use towpath_aws::fault::fault;
+use towpath_engine::apply::retry::Retry;
+use towpath_engine::clock::Clock;
+use towpath_engine::fault::{Fault, FaultClass};
+use towpath_engine::secret::{Secret, Secrets};
+use towpath_sandbox::{Options, Sandbox};
+
+/// So fast that DMS takes 160 calls a second.
+const SPEED: f64 = 20.0;
+
+struct Scaled;
+
+#[async_trait::async_trait]
+impl Clock for Scaled {
+    fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        chrono::Utc::now()
+    }
+    async fn sleep(&self, duration: std::time::Duration) {
+        tokio::time::sleep(duration.div_f64(SPEED)).await;
+    }
+    fn scale(&self) -> f64 {
+        SPEED
+    }
+}
+
+async fn sandbox() -> (Sandbox, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { speed: SPEED, ..Options::new(directory.path()) };
+    (Sandbox::start(options).await.unwrap(), directory)
+}
+
+/// A client of its own, as fast as at a speed.
+fn client(sandbox: &Sandbox, speed: f64) -> Cloud {
+    let connection = Connection {
+        region: Some("eu-north-1".to_owned()),
+        endpoint_url: Some(sandbox.endpoint()),
+        credentials: Some(("test".to_owned(), Secret::new("test"))),
+        speed: Some(speed),
+    };
+    Cloud::connect(connection, Secrets::default())
+}
+
+async fn describe(cloud: &Cloud) -> Result<(), Fault> {
+    cloud.dms().await.describe_endpoints().send().await.map(drop).map_err(fault("dms:DescribeEndpoints"))
+}
+
+/// How many of so many calls at once were refused as too many.
+async fn refused(cloud: &Cloud, calls: usize) -> usize {
+    let answers = join_all((0..calls).map(|_| describe(cloud))).await;
+    let throttled = |answer: &&Result<(), Fault>| {
+        answer.as_ref().is_err_and(|fault| {
+            assert_eq!(fault.class, FaultClass::Throttled, "{fault}");
+            true
+        })
+    };
+    answers.iter().filter(throttled).count()
+}
+
+#[tokio::test]
+async fn a_burst_of_calls_is_spread_so_that_the_service_refuses_next_to_none() {
+    let (sandbox, _directory) = sandbox().await;
+    let hasty = refused(&client(&sandbox, 1e9), 700).await;
+    assert!(hasty > 100, "{hasty} of 700 were refused");
+    // The bucket is full again after 200 / 160 seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1400)).await;
+    let paced = refused(&client(&sandbox, SPEED), 300).await;
+    assert!(paced <= 10, "{paced} of 300 were refused");
+    sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_another_client_has_used_up_is_waited_for_by_the_engine() {
+    let (sandbox, _directory) = sandbox().await;
+    assert!(refused(&client(&sandbox, 1e9), 700).await > 0);
+    let cloud = client(&sandbox, SPEED);
+    let told = std::sync::atomic::AtomicUsize::new(0);
+    let notify = |fault: &Fault, _: f64| {
+        assert_eq!(fault.class, FaultClass::Throttled);
+        told.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    };
+    let retry = Retry::new(&Scaled, 1).telling(&notify);
+    let answers = join_all((0..40).map(|_| retry.call("dms:DescribeEndpoints", || describe(&cloud)))).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let retries = told.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(retries > 0, "the burst was seen");
+    sandbox.shutdown().await;
+}
