@@ -213,7 +213,10 @@ fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Res
     if summary.is_complete() {
         return Ok(Exit::Done);
     }
-    let again = format!("towpath {verb} --stack {}", session.project.source.path);
+    let again = match session.project.source.path.as_str() {
+        _ if verb == "reap" => "towpath reap".to_owned(),
+        path => format!("towpath {verb} --stack {path}"),
+    };
     if held.is_lost() {
         return Err(held.loss().hint(format!("once nobody else is changing the stack: {again}")));
     }

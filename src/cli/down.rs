@@ -1,7 +1,8 @@
 //! `towpath down`: destroy, then prove that nothing is left.
 
 use clap::Args;
-use towpath_engine::plan::Verb;
+use towpath_engine::observe::Observation;
+use towpath_engine::plan::{Plan, Verb};
 
 use super::apply::{allowed, ask, carry_out, show};
 use super::lease::{Held, hold};
@@ -51,10 +52,7 @@ async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Outpu
     let before = Before::of(&plan, &observation);
     if !plan.is_empty() {
         ask(args.consent, "Destroy this?", output)?;
-        let tasks = slots::deleted(session, &plan, &observation).await?;
-        let result = carry_out(session, held, &plan, "destroy", output).await;
-        slots::release_deleted(session, tasks, held.run(), output).await?;
-        let exit = result?;
+        let exit = take_down(session, held, &plan, &observation, "destroy", output).await?;
         if exit != Exit::Done {
             return Ok(exit);
         }
@@ -63,4 +61,19 @@ async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Outpu
         return Ok(Exit::Done);
     }
     leftovers::sweep(session, &before, &args.purge, args.consent, output).await
+}
+
+/// Carries a destruction out, and lets go the slots of its tasks.
+pub(super) async fn take_down(
+    session: &Session,
+    held: &Held,
+    plan: &Plan,
+    observation: &Observation,
+    verb: &str,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let tasks = slots::deleted(session, plan, observation).await?;
+    let result = carry_out(session, held, plan, verb, output).await;
+    slots::release_deleted(session, tasks, held.run(), output).await?;
+    result
 }

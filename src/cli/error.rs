@@ -57,6 +57,13 @@ pub struct CliError {
     hints: Vec<String>,
 }
 
+impl Display for CliError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let causes: String = self.causes.iter().map(|cause| format!(": {cause}")).collect::<Vec<_>>().concat();
+        write!(formatter, "{}{causes}", self.message)
+    }
+}
+
 impl CliError {
     /// An error with this code and message.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {

@@ -6,11 +6,16 @@
 mod adopt;
 mod apply;
 mod check;
+mod cost;
 mod data;
+mod diff;
+mod doctor;
 mod down;
 mod drift;
 mod error;
 mod explain;
+mod graph;
+mod init;
 mod interrupt;
 mod lease;
 mod leftovers;
@@ -18,6 +23,8 @@ mod migrate;
 mod models;
 mod mortal;
 mod plan;
+mod reap;
+mod recover;
 mod sample;
 mod sandbox;
 mod schema;
@@ -119,6 +126,9 @@ pub(crate) struct Selection {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a project to begin with: a stack, `.env.template`, models
+    #[command(after_help = "Example:\n  towpath init boats && towpath up")]
+    Init(init::InitArgs),
     /// Check stack and models offline, reporting every problem at once
     #[command(after_help = "Example:\n  towpath check --stack stacks/club.yaml --env prod")]
     Check,
@@ -137,14 +147,24 @@ enum Command {
     /// Delete everything the stack owns, then list what is left
     #[command(after_help = "Example:\n  towpath destroy --allow-data-loss warehouse")]
     Destroy(down::DownArgs),
-    /// List what differs from the stack, field by field; accept differences into the file
-    #[command(after_help = "Examples:\n  towpath drift\n  towpath drift --accept instance.storage_gb")]
+    /// List what differs from the stack, field by field; accept, revert or ignore each
+    #[command(
+        after_help = "Examples:\n  towpath drift\n  towpath drift --accept instance.class --revert guard.ingress --ignore workgroup.base_rpu"
+    )]
     Drift(drift::DriftArgs),
+    /// List what differs between two environments of the stack file, field by field
+    ///
+    /// Exits with 3 when something differs.
+    #[command(after_help = "Examples:\n  towpath diff prod\n  towpath diff staging prod --live")]
+    Diff(diff::DiffArgs),
     /// Take over objects that exist already, writing those into the stack file that are not in it
     #[command(
         after_help = "Examples:\n  towpath adopt staging\n  towpath adopt --all\n  towpath adopt dms/replication_instance my-instance --as instance\n  towpath adopt --discover\n  towpath adopt --discover --kind s3/bucket"
     )]
     Adopt(adopt::AdoptArgs),
+    /// Settle a run that was cut off, without applying anything
+    #[command(after_help = "Example:\n  towpath recover --yes")]
+    Recover(recover::RecoverArgs),
     /// Show what stands, the migration and the expiry
     #[command(after_help = "Example:\n  towpath status --json")]
     Status,
@@ -168,6 +188,20 @@ enum Command {
     /// Destroy the stack and prove that nothing is left
     #[command(after_help = "Examples:\n  towpath down --yes\n  towpath down --purge --purge-snapshot club-final")]
     Down(down::DownArgs),
+    /// Destroy every stack of the account and region whose expiry has passed, found by tags alone
+    #[command(after_help = "Examples:\n  towpath reap\n  towpath reap --on aws --yes --allow-data-loss demo.warehouse")]
+    Reap(reap::ReapArgs),
+    /// Look at credentials, account, roles, PostgreSQL and the source's settings
+    #[command(after_help = "Example:\n  towpath doctor --env prod")]
+    Doctor(doctor::DoctorArgs),
+    /// Print what the declared resources cost by the month
+    #[command(after_help = "Example:\n  towpath cost --env prod")]
+    Cost(cost::CostArgs),
+    /// Print the resources and what needs what
+    #[command(
+        after_help = "Examples:\n  towpath graph > stack.mmd\n  towpath graph --format dot | dot -Tsvg > stack.svg"
+    )]
+    Graph(graph::GraphArgs),
     /// Write sample data
     #[command(after_help = "Example:\n  towpath sample club --scale 1 --seed 7 --out data/club")]
     Sample(sample::SampleArgs),
@@ -223,10 +257,15 @@ pub async fn run(cli: Cli) -> Exit {
 async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CliError> {
     let global = &cli.global;
     match cli.command {
+        Command::Init(args) => init::run(&args, output),
         Command::Check => check::run(global, output),
+        Command::Doctor(args) => doctor::run(global, &args, output).await,
+        Command::Cost(args) => cost::run(global, &args, output),
+        Command::Graph(args) => graph::run(global, &args, output),
         Command::Plan(args) => plan::run(global, &args, output).await,
         Command::Apply(args) => apply::run(global, &args, output).await,
         Command::Drift(args) => drift::run(global, &args, output).await,
+        Command::Diff(args) => diff::run(global, &args, output).await,
         Command::Adopt(args) => adopt::run(global, &args, output).await,
         Command::Status => status::run(global, output).await,
         Command::Upload(args) => upload::run(global, &args, output).await,
@@ -235,6 +274,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Models(args) => models::run(global, &args, output).await,
         Command::Up(args) => up::run(global, &args, output).await,
         Command::Destroy(args) | Command::Down(args) => down::run(global, &args, output).await,
+        Command::Recover(args) => recover::run(global, &args, output).await,
+        Command::Reap(args) => reap::run(global, &args, output).await,
         Command::Sample(args) => sample::run(&args, output),
         Command::Sandbox(args) => sandbox::run(global, &args, output).await,
         Command::SandboxSupervisor { directory } => sandbox::supervise(&directory).await,

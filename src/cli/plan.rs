@@ -70,6 +70,7 @@ pub(super) async fn make(
     output: &Output,
 ) -> Result<(Plan, Observation), CliError> {
     known(session, selection)?;
+    can_be_saved(session, selection)?;
     let place = session.locate().await?;
     let replay = remembered(session)?;
     output.bar("observe", "reading what is there", None);
@@ -137,6 +138,7 @@ pub(super) fn options(session: &Session, selection: &Selection, verb: Verb, adop
         expires_at: expires.map(|lasts| session.clock.now() + lasts),
         adopt,
         identities: std::collections::BTreeMap::new(),
+        only: std::collections::BTreeMap::new(),
         final_snapshots: selection.final_snapshots.iter().cloned().collect(),
     }
 }
@@ -171,6 +173,18 @@ pub(super) fn known(session: &Session, selection: &Selection) -> Result<(), CliE
                 Some(close) => error.hint(format!("did you mean `{close}`?")),
                 None => error,
             });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a final snapshot of what cannot have one.
+fn can_be_saved(session: &Session, selection: &Selection) -> Result<(), CliError> {
+    for (name, _) in &selection.final_snapshots {
+        let kind = session.stack.resources.get(name).map(|resource| resource.address.kind.as_str());
+        if kind.and_then(|kind| session.registry.get(kind)).is_some_and(|kind| !kind.takes_final_snapshot()) {
+            return Err(CliError::new(Exit::Usage, format!("no snapshot can be taken of `{name}`"))
+                .hint("of a namespace one can: --final-snapshot NAME=SNAPSHOT"));
         }
     }
     Ok(())

@@ -60,6 +60,19 @@ pub(super) struct Session {
     pub(super) lease: Option<String>,
 }
 
+/// A session before its target is reached.
+pub(super) struct Unstarted {
+    project: Project,
+    stack: Stack,
+}
+
+impl Unstarted {
+    /// Reaches the target.
+    pub(super) async fn start(self, global: &Global) -> Result<Session, CliError> {
+        Session::begin(self.project, self.stack, global).await
+    }
+}
+
 /// The wall clock, whose waiting is shortened by the sandbox's speed.
 struct ScaledClock {
     speed: f64,
@@ -111,6 +124,17 @@ impl Project {
         Ok(Self { root, source, variables, template })
     }
 
+    /// The folder towpath is called in, without a stack file.
+    fn bare() -> Result<Self, CliError> {
+        let root = PathBuf::from(".");
+        let mut variables = dotenv(&root.join(".env"))?;
+        variables.extend(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        );
+        let source = Arc::new(Source { path: String::new(), text: String::new() });
+        Ok(Self { root, source, variables, template: Vec::new() })
+    }
+
     /// A path of the stack, which counts from the project's folder.
     pub(super) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
@@ -132,7 +156,11 @@ impl Project {
         if let Some(mistake) = stack.as_ref().and_then(|stack| super::lease::in_own_bucket(stack, registry)) {
             diagnostics.push(mistake);
         }
-        show(&diagnostics, output);
+        self.sound(stack, &diagnostics, output)
+    }
+
+    fn sound(&self, stack: Option<Stack>, diagnostics: &Diagnostics, output: &Output) -> Result<Stack, CliError> {
+        show(diagnostics, output);
         let errors = diagnostics.iter().filter(|one| one.severity == towpath_engine::diag::Severity::Error).count();
         match stack {
             Some(stack) if errors == 0 => Ok(stack),
@@ -141,6 +169,29 @@ impl Project {
                 format!("{} in `{}`", crate::report::style::plural(errors, "mistake"), self.source.path),
             )),
         }
+    }
+
+    /// Loads the stack as it is written, for comparing: a variable that is not set stands for itself.
+    pub(super) fn load_written(
+        &self,
+        global: &Global,
+        registry: &Registry,
+        output: &Output,
+    ) -> Result<Stack, CliError> {
+        let target = global.on.as_deref().map(|on| if on == "aws" { Target::Aws } else { Target::Sandbox });
+        let variables = |name: &str| {
+            self.variable(name).map_or_else(|| Some(format!("${{env.{name}}}")), |value| Some(value.to_owned()))
+        };
+        let input = LoadInput {
+            source: self.source.clone(),
+            environment: global.env.as_deref(),
+            target,
+            variables: &variables,
+            vars: global.vars.iter().cloned().collect(),
+            template: &self.template,
+        };
+        let (stack, diagnostics) = load(&input, registry, &Cloud::offline().place());
+        self.sound(stack, &diagnostics, output)
     }
 
     fn read(&self, global: &Global, registry: &Registry) -> (Option<Stack>, Diagnostics) {
@@ -229,6 +280,28 @@ impl Session {
     pub(super) async fn open(global: &Global, output: &Output) -> Result<Self, CliError> {
         let project = Project::find(global)?;
         let stack = project.load(global, &kinds::registry(&Cloud::offline()), output)?;
+        Unstarted { project, stack }.start(global).await
+    }
+
+    /// A session for objects of a stack whose file is not at hand, in the account and region of the
+    /// stack file that is, or where `--on` says.
+    pub(super) fn without_stack(global: &Global, name: &str, output: &Output) -> Result<Unstarted, CliError> {
+        let (project, like) = match Project::find(global) {
+            Ok(project) => {
+                let stack = project.load(global, &kinds::registry(&Cloud::offline()), output)?;
+                (project, Some(stack))
+            }
+            Err(error) if global.stack.is_some() => return Err(error),
+            Err(_) => (Project::bare()?, None),
+        };
+        let asked = global.on.as_deref().map(|on| if on == "aws" { Target::Aws } else { Target::Sandbox });
+        let target = like.as_ref().map(|like| like.target).or(asked).unwrap_or(Target::Sandbox);
+        let (region, account) = like.map(|like| (like.region, like.account)).unwrap_or_default();
+        Ok(Unstarted { project, stack: Stack::bare(name, target, region, account) })
+    }
+
+    /// Reaches the target.
+    async fn begin(project: Project, stack: Stack, global: &Global) -> Result<Self, CliError> {
         let mut secrets = Secrets::default();
         for (name, _) in &stack.secret_variables {
             if let Some(value) = project.variable(name) {

@@ -1,11 +1,12 @@
 //! `towpath status`: what stands.
 
-use towpath_engine::kind::{Object, Readiness, tag};
-use towpath_engine::plan::Verb;
+use towpath_engine::kind::{Object, Readiness};
+use towpath_engine::plan::{Expiry, Verb, expiry};
 
 use super::session::Session;
 use super::{CliError, Exit, Global, plan};
 use crate::report::output::Output;
+use crate::report::style::duration;
 
 /// Lists every resource with its object and state.
 pub(super) async fn run(global: &Global, output: &Output) -> Result<Exit, CliError> {
@@ -27,15 +28,20 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<Exit, CliErr
         let found = by_tag.or_else(|| objects.iter().find(|object| object.identity.eq_ignore_ascii_case(&physical)));
         let (state, identity) =
             found.map_or(("absent".to_owned(), String::new()), |object| (state(object), object.identity.clone()));
-        expires = expires.or_else(|| found?.tags.as_ref()?.get(tag::EXPIRES).cloned());
+        expires = expires.max(found.and_then(expiry));
         output.json(
             "resource",
             &serde_json::json!({ "address": resource.address.to_string(), "state": state, "identity": identity }),
         );
         output.data(&format!("  {:width$}  {state:<10}  {identity}\n", resource.address.to_string()));
     }
-    if let Some(expires) = expires {
-        output.data(&format!("\nExpires {expires}; `towpath down` ends it earlier.\n"));
+    if let Some(Expiry::At(at)) = expires {
+        let left = (at - session.clock.now()).num_milliseconds() as f64 / 1000.0;
+        let when = if left > 0.0 { format!("in {}", duration(left)) } else { format!("{} ago", duration(-left)) };
+        output.json("expiry", &serde_json::json!({ "expires": at.to_rfc3339(), "seconds_left": left }));
+        let next =
+            if left > 0.0 { "`towpath down` ends it earlier" } else { "`towpath reap` may destroy it at any time" };
+        output.data(&format!("\nExpires {} ({when}); {next}.\n", at.to_rfc3339()));
     }
     if !replay.unsettled.is_empty() {
         output.data("\nAn earlier run was cut off; `towpath apply` finishes it.\n");

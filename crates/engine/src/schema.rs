@@ -93,6 +93,7 @@ fn kind_definitions(kind: &dyn AnyKind, place: &str) -> Map {
         properties.insert("protect".to_owned(), protect());
         properties.insert("depends_on".to_owned(), depends_on());
         properties.insert("timeouts".to_owned(), timeouts());
+        properties.insert("ignore".to_owned(), ignore());
     }
     let mut definitions = Map::from_iter([(place.to_owned(), Value::Object(block))]);
     if let Some(Value::Object(inner)) = inner {
@@ -137,6 +138,15 @@ fn timeouts() -> Value {
             "start": duration("Until its work runs again."),
             "stop": duration("Until its work stands still."),
         },
+    })
+}
+
+fn ignore() -> Value {
+    json!({
+        "description": "Fields, and tags as `tags.KEY`, that are sent when the object is made and neither compared nor \
+            changed afterwards.",
+        "type": "array",
+        "items": { "type": "string" },
     })
 }
 

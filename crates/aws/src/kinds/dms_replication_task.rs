@@ -260,7 +260,8 @@ impl Kind for ReplicationTask {
 
     fn facts(&self) -> Facts {
         Facts {
-            summary: "Which tables are carried from where to where, and how.",
+            summary: "Which tables are carried from where to where, and how. Once it follows changes, its position is \
+                      protected like data.",
             create: Seconds::new(20.0, 45.0, 120.0),
             update: Seconds::new(10.0, 30.0, 120.0),
             delete: Seconds::new(30.0, 90.0, 400.0),
@@ -283,6 +284,14 @@ impl Kind for ReplicationTask {
             ("arn".to_owned(), json!(dms_common::arn(place, "task", &id))),
             ("name".to_owned(), json!(identity)),
         ])
+    }
+
+    /// A task that has read changes knows where to go on; made again, it would begin anew.
+    fn holds(&self, object: &Object) -> Option<&'static str> {
+        let follows = object.state["mode"].as_str().is_some_and(|mode| mode.contains("cdc"));
+        let status = object.outputs.get("status").and_then(Value::as_str).unwrap_or_default();
+        let has_begun = !matches!(status, "creating" | "ready" | "deleting" | "");
+        (follows && has_begun).then_some("the position of its change data capture")
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {

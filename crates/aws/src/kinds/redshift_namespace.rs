@@ -288,6 +288,10 @@ impl Kind for Namespace {
         redshift_common::name(&self.cloud, place, name, spec.name.as_ref())
     }
 
+    fn takes_final_snapshot(&self) -> bool {
+        true
+    }
+
     /// A managed password stays managed; any other, which Redshift never tells, is left to a variable.
     fn declare(&self, found: &Found<'_>, mut state: Value) -> Value {
         let username = state["admin"]["username"].clone();

@@ -200,15 +200,14 @@ impl Kind for Bucket {
 
     fn facts(&self) -> Facts {
         Facts {
-            summary: "The bucket through which DMS loads Redshift. A `dms-…` bucket is deleted with what is in it; \
-                      write `protect: true` where that must not happen.",
+            summary: "The bucket through which DMS loads Redshift. A `dms-…` bucket is deleted with what is in it: \
+                      write `protect: false` where that may happen without being asked.",
             create: Seconds::new(1.0, 2.0, 30.0),
             update: SYNCHRONOUS,
             delete: Seconds::new(1.0, 3.0, 300.0),
             poll: SYNCHRONOUS_POLL,
             pauses: Pauses::Nothing,
-            // Whether a bucket's content is of value is not a fact of the kind; see above.
-            holds: None,
+            holds: Some("what is in the bucket"),
             name_limit: 63,
             taggable: true,
             assigned_identity: false,

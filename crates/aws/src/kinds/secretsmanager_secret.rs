@@ -201,7 +201,7 @@ impl Kind for Secret {
             delete: SYNCHRONOUS,
             poll: SYNCHRONOUS_POLL,
             pauses: Pauses::Nothing,
-            holds: None,
+            holds: Some("the value of the secret"),
             name_limit: 512,
             taggable: true,
             assigned_identity: false,

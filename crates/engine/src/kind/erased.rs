@@ -28,6 +28,7 @@ pub trait AnyKind: Send + Sync {
     fn is_shared(&self, spec: &Value) -> bool;
     fn check(&self, spec: &Value) -> Vec<(String, String)>;
     fn holds(&self, object: &Object) -> Option<&'static str>;
+    fn takes_final_snapshot(&self) -> bool;
     fn forces_replacement(&self, field: &str, before: &Value, after: &Value) -> Option<String>;
     fn declare(&self, found: &Found<'_>, state: Value) -> Value;
     fn is_given(&self, object: &Object) -> bool;
@@ -134,6 +135,9 @@ impl<K: Kind> AnyKind for Of<K> {
     }
     fn holds(&self, object: &Object) -> Option<&'static str> {
         self.kind.holds(object)
+    }
+    fn takes_final_snapshot(&self) -> bool {
+        self.kind.takes_final_snapshot()
     }
     fn forces_replacement(&self, field: &str, before: &Value, after: &Value) -> Option<String> {
         self.kind.forces_replacement(field, before, after)

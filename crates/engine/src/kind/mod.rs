@@ -126,6 +126,11 @@ pub trait Kind: Send + Sync + 'static {
         self.facts().holds
     }
 
+    /// Whether a final snapshot can be taken when an object is deleted.
+    fn takes_final_snapshot(&self) -> bool {
+        false
+    }
+
     /// The rule by which this change of a field that changes in place forces a replacement all the
     /// same, e.g. a disk that grows and never shrinks. Both values are normalised.
     fn forces_replacement(&self, _field: &str, _before: &Value, _after: &Value) -> Option<String> {

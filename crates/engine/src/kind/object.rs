@@ -22,6 +22,9 @@ pub mod tag {
     pub const RUN: &str = "towpath:run";
     /// The mark of the secret that was sent last, see [`super::SecretMark`].
     pub const SECRET: &str = "towpath:secret";
+    /// `true` or `false` where the stack says `protect:`, so that it holds when the stack no longer
+    /// declares the object; `default` where it said so once.
+    pub const PROTECT: &str = "towpath:protect";
     /// RFC 3339 time after which `reap` may destroy the object.
     pub const EXPIRES: &str = "towpath:expires";
 }

@@ -49,6 +49,9 @@ pub struct Options {
     pub identities: BTreeMap<String, String>,
     /// Whose data may be lost.
     pub allow_data_loss: Vec<String>,
+    /// Only these fields of these resources, tags as `tags.KEY`; empty means all. Nothing is made
+    /// and nothing deleted, save what a field forces.
+    pub only: BTreeMap<String, BTreeSet<String>>,
     /// On destroy, delete account-wide objects that no other stack uses.
     pub include_shared: bool,
     /// When the stack's objects expire, if it says so.
@@ -174,6 +177,7 @@ pub fn drift(input: &BuildInput<'_>) -> Vec<(Address, Vec<FieldChange>)> {
         // Another declaration of what cannot be read is no difference of the live object.
         missing.retain(|key, _| !super::written::is_one(key));
         changes.extend(tag_changes(object, &missing));
+        changes.retain(|change| !case.resource.is_some_and(|resource| resource.ignores(&change.path)));
         if !changes.is_empty() {
             found.push((case.address.clone(), changes));
         }
@@ -200,7 +204,9 @@ fn empty(input: &BuildInput<'_>) -> Plan {
         place: input.place.clone(),
         version: input.version.to_owned(),
         stack_hash: crate::stack::stack_hash(input.stack),
-        partial: !input.options.targets.is_empty() || !input.options.excludes.is_empty(),
+        partial: !input.options.targets.is_empty()
+            || !input.options.excludes.is_empty()
+            || !input.options.only.is_empty(),
         steps: Vec::new(),
         unchanged: Vec::new(),
         kept: Vec::new(),
@@ -404,7 +410,11 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let name = &case.address.name;
-            let declared = case.resource.and_then(|resource| resource.protect);
+            // Of what the stack no longer declares, the tag remembers what it said.
+            let declared = match case.resource {
+                Some(resource) => resource.protect,
+                None => case.object.and_then(tags::protection),
+            };
             let holds = case.object.and_then(|object| case.kind.holds(object));
             let protected = declared.unwrap_or(holds.is_some());
             if protected && !self.input.options.allow_data_loss.contains(name) {

@@ -35,7 +35,8 @@ impl<'a> Builder<'a> {
                 (false, _) => Tags::new(),
                 (true, true) => tags::shared(input.place),
                 (true, false) => {
-                    let mut own = tags::own(input.stack, input.place, resource_name, input.options.expires_at);
+                    let (place, expires) = (input.place, input.options.expires_at);
+                    let mut own = tags::own(input.stack, place, resource_name, resource.protect, expires);
                     own.extend(written::tags(kind, &resource.spec));
                     own
                 }
@@ -165,15 +166,14 @@ impl<'a> Builder<'a> {
     }
 
     fn wanted(&mut self, case: &Case<'_>, is_shared: bool) -> Fate {
-        let Some(object) = case.object else { return Fate::Create };
+        let only = self.input.options.only.get(&case.address.name);
+        let Some(object) = case.object else {
+            return if only.is_some() { Fate::Aside } else { Fate::Create };
+        };
         let name = &case.address.name;
         let adopted = self.input.options.adopt.contains(name);
         if !is_shared && !adopted && !self.is_ours(case, object) {
-            self.plan.foreign.push(Foreign {
-                address: case.address.clone(),
-                identity: object.identity.clone(),
-                owner: object.owner().map(|(stack, owner)| format!("resource `{owner}` of stack `{stack}`")),
-            });
+            self.plan.foreign.push(foreign(case, object));
             return Fate::Aside;
         }
         let mut diff = diff::compare(case.kind, &case.spec, &object.state, &object.pending);
@@ -184,6 +184,11 @@ impl<'a> Builder<'a> {
             let unread = written::changes(object, &case.tags, &case.spec);
             diff.changes.extend(unread.into_iter().filter(|change| !differing.contains(&change.path)));
         }
+        let counts = |path: &str| {
+            only.is_none_or(|only| only.contains(path)) && !case.resource.is_some_and(|one| one.ignores(path))
+        };
+        diff.changes.retain(|change| counts(&change.path));
+        diff.converging.retain(|field| counts(field));
         let window = object.outputs.get("maintenance_window").and_then(Value::as_str);
         let window = window.map(|window| format!(", {window} UTC")).unwrap_or_default();
         for field in &diff.converging {
@@ -192,7 +197,7 @@ impl<'a> Builder<'a> {
                 format!("the new `{field}` is accepted and takes effect in the maintenance window{window}"),
             );
         }
-        let reason = if matches!(object.readiness, Readiness::Failed(_)) {
+        let reason = if matches!(object.readiness, Readiness::Failed(_)) && only.is_none() {
             Some(Reason::Broken)
         } else if self.input.options.replace.contains(name) {
             Some(Reason::Asked)
@@ -208,13 +213,31 @@ impl<'a> Builder<'a> {
                 self.refuse(case, format!("`{}` belongs to the whole account and is not made again", object.identity));
                 return Fate::Aside;
             }
+            if let Some(other) = self.in_the_way_of_another_name(case, object) {
+                self.plan.foreign.push(other);
+                return Fate::Aside;
+            }
             return Fate::Replace { diff, reason };
         }
-        let missing = tags::missing(object, &case.tags, self.input.stack.expires);
+        let mut missing = tags::missing(object, &case.tags, self.input.stack.expires);
+        missing.retain(|key, _| counts(&format!("tags.{key}")));
         if diff.is_empty() && missing.is_empty() {
             return Fate::Keep;
         }
         Fate::Change { diff, tags: missing }
+    }
+
+    /// Of an object that is made again under another name, what has that name and is not ours.
+    fn in_the_way_of_another_name(&self, case: &Case<'_>, object: &Object) -> Option<Foreign> {
+        if case.kind.facts().assigned_identity || object.identity.eq_ignore_ascii_case(&case.name) {
+            return None;
+        }
+        let is_another = |other: &&&Object| {
+            let stack = other.owner().map(|(stack, _)| stack);
+            other.readiness != Readiness::Deleting && stack != Some(self.input.place.stack.as_str())
+        };
+        let other = self.objects.named(case.kind.kind(), &case.name).iter().find(is_another)?;
+        Some(foreign(case, other))
     }
 
     fn doom(&mut self, case: &Case<'_>, is_shared: bool) -> Fate {
@@ -307,6 +330,14 @@ fn other_secret(case: &Case<'_>, object: &Object, diff: &diff::Diff) -> Option<F
         forces_replacement: None,
         loses: None,
     })
+}
+
+fn foreign(case: &Case<'_>, object: &Object) -> Foreign {
+    Foreign {
+        address: case.address.clone(),
+        identity: object.identity.clone(),
+        owner: object.owner().map(|(stack, owner)| format!("resource `{owner}` of stack `{stack}`")),
+    }
 }
 
 /// The texts of a value or of the items of a list.

@@ -9,6 +9,7 @@ mod graph;
 mod live;
 pub mod saved;
 mod selection;
+mod settle;
 mod standing;
 mod steps;
 mod tags;
@@ -16,8 +17,9 @@ mod written;
 
 pub use build::{BuildInput, Options, Verb, build, drift};
 pub use graph::critical_path;
+pub use settle::settle;
 pub use standing::standing;
-pub use tags::user_tag;
+pub use tags::{Expiry, expiry, user_tag};
 
 use serde::{Deserialize, Serialize};
 

@@ -16,6 +16,9 @@ impl Selection {
     /// Apply takes along what the targets need and leaves out what needs the excluded; destroy the
     /// other way round.
     pub(super) fn new(stack: &Stack, options: &Options) -> Self {
+        if !options.only.is_empty() {
+            return Self { wanted: Some(options.only.keys().cloned().collect()), unwanted: BTreeSet::new() };
+        }
         if options.targets.is_empty() && options.excludes.is_empty() {
             return Self { wanted: None, unwanted: BTreeSet::new() };
         }

@@ -61,6 +61,21 @@ pub(super) fn lay_out(builder: Builder<'_>) -> Plan {
     plan
 }
 
+/// The spec of an update: some calls send more than what changed, and what is ignored must go out as
+/// it is. What is never told (a password) stays as declared.
+fn as_is_where_ignored(case: &Case<'_>) -> Value {
+    let mut spec = case.spec.clone();
+    let (Some(resource), Some(object)) = (case.resource, case.object) else { return spec };
+    for field in &resource.ignore {
+        let Some(live) = object.state.get(field) else { continue };
+        match (spec.get_mut(field).and_then(Value::as_object_mut), live.as_object()) {
+            (Some(declared), Some(live)) => declared.extend(live.clone()),
+            _ => spec[field] = live.clone(),
+        }
+    }
+    spec
+}
+
 impl Layout<'_, '_> {
     fn push(&mut self, case: usize, action: Action, reason: Reason) -> usize {
         let of = &self.builder.cases[case];
@@ -141,10 +156,16 @@ impl Layout<'_, '_> {
             }
             let id = self.push(index, Action::Delete, reason.clone());
             let holds = case.object.and_then(|object| case.kind.holds(object));
+            let snapshot = self.builder.input.options.final_snapshots.get(&case.address.name);
+            let snapshot = snapshot.filter(|_| case.kind.takes_final_snapshot());
+            let without = if case.kind.takes_final_snapshot() { ", without a final snapshot" } else { "" };
             let step = &mut self.steps[id];
-            step.loses = holds.map(str::to_owned);
+            step.loses = holds.map(|holds| match snapshot {
+                Some(snapshot) => format!("{holds}, save for the snapshot `{snapshot}`"),
+                None => format!("{holds}{without}"),
+            });
             step.price = case.object.and_then(|object| case.kind.price(&object.state));
-            step.final_snapshot = self.builder.input.options.final_snapshots.get(&case.address.name).cloned();
+            step.final_snapshot = snapshot.cloned();
             self.deleting.insert(index, id);
         }
     }
@@ -271,7 +292,7 @@ impl Layout<'_, '_> {
             }
             step.changes = fields;
             step.group = (!group.is_empty()).then_some(group);
-            step.spec = case.spec.clone();
+            step.spec = as_is_where_ignored(case);
             step.after.extend(last);
             last = Some(id);
             self.making.entry(index).or_default().push(id);

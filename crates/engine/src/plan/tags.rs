@@ -12,6 +12,9 @@ const IN_USE: &str = "in-use";
 /// Its value afterwards.
 const RELEASED: &str = "released";
 
+/// The value of the protection tag of an object about which the stack no longer says anything.
+const DEFAULT: &str = "default";
+
 /// The value of the expiry tag of an object that no longer expires.
 const NEVER: &str = "never";
 
@@ -23,10 +26,19 @@ pub fn user_tag(stack: &str) -> String {
 }
 
 /// All tags of an object that only this stack uses.
-pub(super) fn own(stack: &Stack, place: &Place, name: &str, expires_at: Option<DateTime<Utc>>) -> Tags {
+pub(super) fn own(
+    stack: &Stack,
+    place: &Place,
+    name: &str,
+    protect: Option<bool>,
+    expires_at: Option<DateTime<Utc>>,
+) -> Tags {
     let mut tags = stack.tags.clone();
     tags.insert(tag::STACK.to_owned(), place.stack.clone());
     tags.insert(tag::RESOURCE.to_owned(), name.to_owned());
+    if let Some(protect) = protect {
+        tags.insert(tag::PROTECT.to_owned(), protect.to_string());
+    }
     if let Some(at) = expires_at {
         tags.insert(tag::EXPIRES.to_owned(), at.to_rfc3339_opts(SecondsFormat::Secs, true));
     }
@@ -73,6 +85,10 @@ pub(super) fn missing(object: &Object, wanted: &Tags, lifetime: Option<u64>) -> 
         .filter(|(key, value)| live.get(*key) != Some(*value))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
+    let was_said = live.get(tag::PROTECT).is_some_and(|old| old != DEFAULT);
+    if was_said && !wanted.contains_key(tag::PROTECT) && wanted.contains_key(tag::STACK) {
+        missing.insert(tag::PROTECT.to_owned(), DEFAULT.to_owned());
+    }
     match (live.get(tag::EXPIRES), wanted.get(tag::EXPIRES)) {
         (Some(old), None) if old != NEVER && wanted.contains_key(tag::STACK) => {
             missing.insert(tag::EXPIRES.to_owned(), NEVER.to_owned());
@@ -81,6 +97,29 @@ pub(super) fn missing(object: &Object, wanted: &Tags, lifetime: Option<u64>) -> 
         _ => {}
     }
     missing
+}
+
+/// What the stack once said about the protection of an object, by its tag.
+pub(super) fn protection(object: &Object) -> Option<bool> {
+    object.tags.as_ref()?.get(tag::PROTECT)?.parse().ok()
+}
+
+/// When an object expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Expiry {
+    /// At this time.
+    At(DateTime<Utc>),
+    /// Never: its stack does not expire any more.
+    Never,
+}
+
+/// What the expiry tag of an object says; `None` without one that reads.
+pub fn expiry(object: &Object) -> Option<Expiry> {
+    let text = object.tags.as_ref()?.get(tag::EXPIRES)?;
+    if text == NEVER {
+        return Some(Expiry::Never);
+    }
+    Some(Expiry::At(DateTime::parse_from_rfc3339(text).ok()?.to_utc()))
 }
 
 /// Whether the old time of expiry is still to come. The time of the plan is the new one less the

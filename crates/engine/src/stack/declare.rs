@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::check::schema::{branches, facts_of, follow, shapes};
-use crate::kind::{AnyKind, Change, FieldFacts, Found, Object, Place, RefersTo, Registry};
+use crate::kind::{AnyKind, Change, Compare, FieldFacts, Found, Object, Place, RefersTo, Registry};
 use crate::observe::Observation;
 use crate::value::{Map, Reference, Value};
 
@@ -328,7 +328,13 @@ impl Reader<'_, '_> {
                 let list = self.branch(schema, "array");
                 let any = Value::Bool(true);
                 let item_schema = list.get("items").unwrap_or(&any).clone();
-                Value::Array(items.iter().map(|item| self.value(item, &item_schema, &facts, field)).collect())
+                let mut items: Vec<Value> =
+                    items.iter().map(|item| self.value(item, &item_schema, &facts, field)).collect();
+                // Names in their own order, not in that of ids nobody sees.
+                if facts.compare == Compare::Set {
+                    items.sort_by_key(|item| Reference::from_value(item).map(|reference| reference.resource));
+                }
+                Value::Array(items)
             }
             Value::Object(map) => {
                 let block = self.branch(schema, "object").clone();
@@ -354,7 +360,7 @@ impl Reader<'_, '_> {
 }
 
 /// Markers as the names they stand for.
-fn names_of(value: Value) -> Value {
+pub(super) fn names_of(value: Value) -> Value {
     if let Some(reference) = Reference::from_value(&value) {
         return json!(reference.resource);
     }
@@ -385,6 +391,40 @@ pub fn written(value: &Value, kind: &dyn AnyKind, field: &str, around: &Surround
     state.insert(field.to_owned(), value.clone());
     let mut read = reader.fields(&Value::Object(state));
     names_of(read.get_mut(field).map_or_else(|| value.clone(), Value::take))
+}
+
+/// What a stack file would say instead of `declared` to mean the live value: where only declared
+/// keys count, those with their live values. `None` where the difference lies in something that the
+/// file does not say (an address inside a secret URL).
+pub fn accepted(
+    kind: &dyn AnyKind,
+    field: &str,
+    declared: Option<&Value>,
+    live: &Value,
+    around: &Surroundings<'_>,
+) -> Option<Value> {
+    let live = written(live, kind, field, around);
+    let is_subset = kind.fields().get(field).is_some_and(|fact| fact.compare == Compare::Subset);
+    match declared.filter(|_| is_subset) {
+        Some(declared) => {
+            let declared = names_of(declared.clone());
+            let accepted = overlaid(&declared, &live);
+            (accepted != declared).then_some(accepted)
+        }
+        None => Some(live),
+    }
+}
+
+fn overlaid(declared: &Value, live: &Value) -> Value {
+    match (declared, live) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            let value = |(key, value): (&String, &Value)| {
+                (key.clone(), found.get(key).map_or_else(|| value.clone(), |live| overlaid(value, live)))
+            };
+            Value::Object(wanted.iter().map(value).collect())
+        }
+        _ => live.clone(),
+    }
 }
 
 /// Fields that could not be read: secrets by their placeholders, and what is only ever written.

@@ -60,11 +60,16 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z][a-z0-9-]{0,30}$"
 static REGION: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z]{2}(-[a-z]+)+-[0-9]$"));
 static ACCOUNT: LazyLock<Regex> = LazyLock::new(|| pattern("^[0-9]{12}$"));
 static BUCKET: LazyLock<Regex> = LazyLock::new(|| pattern("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"));
-static DURATION: LazyLock<Regex> = LazyLock::new(|| pattern("^([1-9][0-9]{0,4})(m|h|d)$"));
+static DURATION: LazyLock<Regex> = LazyLock::new(|| pattern("^([1-9][0-9]{0,4})(s|m|h|d)$"));
 static WAITING: LazyLock<Regex> = LazyLock::new(|| pattern("^([1-9][0-9]{0,4})(s|m|h)$"));
 
 fn pattern(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is a constant that the tests use")
+}
+
+/// Whether a text can be the name of a stack.
+pub(crate) fn is_name(text: &str) -> bool {
+    NAME.is_match(text)
 }
 
 fn name(root: &Node, found: &mut Diagnostics) -> String {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::header::{Header, KEYS, header, is_block, known_keys, missing, start, variables};
+use super::header::{Header, KEYS, header, is_block, is_name, known_keys, missing, start, variables};
 use super::interpolate::{Values, interpolate, unset};
 use super::yaml::{Entry, Node, Tree, parse};
 use super::{Stack, Target, pipeline, resources};
@@ -104,8 +104,12 @@ fn environments(root: &mut Node, input: &LoadInput<'_>, registry: &Registry, fou
         }
     }
     let Some(name) = input.environment else { return };
-    if let Some(chosen) = overlays.as_ref().and_then(|overlays| overlays.get(name)) {
-        merge(root, chosen.clone());
+    if let Some(chosen) = overlays.as_ref().and_then(|overlays| overlays.entry(name)) {
+        let own_name = chosen.value.get("stack").is_some();
+        merge(root, chosen.value.clone());
+        if !own_name {
+            lengthen(root, chosen, found);
+        }
         return;
     }
     let entries = overlays.as_ref().map_or(&[][..], Node::entries);
@@ -121,6 +125,26 @@ fn environments(root: &mut Node, input: &LoadInput<'_>, registry: &Registry, fou
     found.push(Diagnostic::error("unknown-environment", summary, place, label).with_detail(detail).with_help(help));
 }
 
+/// Makes the name of the stack that of the stack in this environment: two environments in one
+/// account must not own the same objects.
+fn lengthen(root: &mut Node, chosen: &Entry, found: &mut Diagnostics) {
+    let Some(Node { tree: Tree::Text(name), .. }) = entry_mut(root, "stack") else { return };
+    let longer = format!("{name}-{}", chosen.key);
+    if is_name(&longer) || name.contains("${") || !is_name(name) {
+        *name = longer;
+        return;
+    }
+    let label = format!("makes the stack `{longer}`, which is no name of a stack");
+    let detail =
+        "In an environment the stack is called `STACK-ENVIRONMENT`: small letters, digits and hyphens, at most 31.";
+    let help = "Rename the environment, or give it a `stack:` of its own.";
+    found.push(
+        Diagnostic::error("environment-name", "An environment cannot name its stack", chosen.key_span.clone(), label)
+            .with_detail(detail)
+            .with_help(help),
+    );
+}
+
 /// An overlay that is not used is only checked for keys and names that are surely wrong.
 fn overlay(entry: &Entry, root: &Node, chosen: Option<&str>, registry: &Registry, found: &mut Diagnostics) {
     if !is_block(&entry.value, found) {
@@ -128,27 +152,30 @@ fn overlay(entry: &Entry, root: &Node, chosen: Option<&str>, registry: &Registry
     }
     let known: Vec<&str> = KEYS.into_iter().filter(|key| !["environments", "moved"].contains(key)).collect();
     known_keys(&entry.value, &known, &format!("`environments.{}`", entry.key), found);
-    if chosen == Some(&entry.key) {
-        return;
-    }
+    let is_chosen = chosen == Some(&entry.key);
     let base = root.get("resources").map(|node| resources::names(node, registry)).unwrap_or_default();
     for resource in entry.value.get("resources").map_or(&[][..], Node::entries) {
-        if resource.value.get("kind").is_none()
+        // In the one that is used, anything else is seen when it is laid over.
+        let is_asked = !is_chosen || resource.value.tree == Tree::Null;
+        if is_asked
+            && resource.value.get("kind").is_none()
             && let Err(diagnostic) = base.accept(&resource.key, &[], &resource.key_span)
         {
-            let detail = "An overlay changes a resource of the same name, or adds one with its own `kind`.";
+            let detail = "An overlay changes a resource of the same name, takes it away with `null`, or adds one with its own `kind`.";
             found.push(diagnostic.with_detail(detail));
         }
     }
 }
 
-/// Lays one tree over another: maps are merged, everything else is replaced.
+/// Lays one tree over another: maps are merged, `null` takes away what is there, everything else,
+/// lists too, is replaced.
 fn merge(base: &mut Node, over: Node) {
     match (&mut base.tree, over.tree) {
         (Tree::Map(entries), Tree::Map(overlay)) => {
             for entry in overlay {
-                match entries.iter_mut().find(|known| known.key == entry.key) {
-                    Some(known) => merge(&mut known.value, entry.value),
+                match entries.iter().position(|known| known.key == entry.key) {
+                    Some(at) if entry.value.tree == Tree::Null => drop(entries.remove(at)),
+                    Some(at) => merge(&mut entries[at].value, entry.value),
                     None => entries.push(entry),
                 }
             }

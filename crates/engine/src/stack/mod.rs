@@ -2,6 +2,7 @@
 //! every mistake; nothing here talks to AWS or reads the environment (the caller hands both in).
 
 mod check;
+pub mod compare;
 mod credentials;
 pub mod declare;
 pub mod edit;
@@ -88,6 +89,9 @@ pub struct Resource {
     pub depends_on: Vec<String>,
     /// `timeouts:`.
     pub timeouts: Timeouts,
+    /// `ignore:`: fields and `tags.KEY`s that are sent when the object is made and neither compared
+    /// nor changed afterwards.
+    pub ignore: Vec<String>,
     /// The place of the block's key.
     pub span: Span,
 }
@@ -124,6 +128,11 @@ impl Timeouts {
 }
 
 impl Resource {
+    /// Whether differences of a field, or of a tag as `tags.KEY`, are nobody's business.
+    pub fn ignores(&self, path: &str) -> bool {
+        self.ignore.iter().any(|ignored| ignored == path)
+    }
+
     /// The names of all resources this one needs: references and `depends_on`, each once.
     pub fn needs(&self) -> Vec<String> {
         let mut names: Vec<String> =
@@ -132,6 +141,25 @@ impl Resource {
         names.sort();
         names.dedup();
         names
+    }
+}
+
+impl Stack {
+    /// A stack without resources: for what is known of a stack only by the tags of its objects.
+    pub fn bare(name: &str, target: Target, region: Option<String>, account: Option<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            target,
+            region,
+            account,
+            tags: BTreeMap::new(),
+            expires: None,
+            lease: None,
+            resources: IndexMap::new(),
+            pipeline: Pipeline::default(),
+            moved: BTreeMap::new(),
+            secret_variables: Vec::new(),
+        }
     }
 }
 
@@ -206,7 +234,7 @@ pub fn declared(stack: &Stack) -> Value {
         let timeouts = Some(resource.timeouts).filter(|timeouts| *timeouts != Timeouts::default());
         serde_json::json!({
             "kind": resource.address.kind, "spec": resource.spec, "protect": resource.protect,
-            "depends_on": resource.depends_on, "timeouts": timeouts,
+            "depends_on": resource.depends_on, "timeouts": timeouts, "ignore": resource.ignore,
         })
     };
     let resources: BTreeMap<&String, Value> =

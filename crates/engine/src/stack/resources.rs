@@ -14,11 +14,11 @@ use super::yaml::{Entry, Node, Tree};
 use super::{Resource, Timeouts};
 use crate::address::Address;
 use crate::diag::{Diagnostic, Diagnostics, Span, closest};
-use crate::kind::{AnyKind, Place, Registry};
+use crate::kind::{AnyKind, Change, Place, Registry};
 use crate::value::Value;
 
 /// Fields that every kind has.
-const COMMON: [&str; 4] = ["kind", "protect", "depends_on", "timeouts"];
+const COMMON: [&str; 5] = ["kind", "protect", "depends_on", "timeouts", "ignore"];
 
 /// What `timeouts` may hold.
 const TIMEOUTS: [&str; 5] = ["create", "update", "delete", "start", "stop"];
@@ -97,8 +97,10 @@ impl<'a> Reader<'a> {
         if self.findings.mistakes.len() > before || !self.agrees(kind, &spec) {
             return None;
         }
+        let ignore = self.ignore(kind);
         let address = Address::new(kind.kind(), name);
-        Some((Resource { address, spec, protect, depends_on, timeouts, span: self.entry.key_span.clone() }, kind))
+        let span = self.entry.key_span.clone();
+        Some((Resource { address, spec, protect, depends_on, timeouts, ignore, span }, kind))
     }
 
     /// Runs a reader of hand-written blocks and keeps what it reports.
@@ -160,6 +162,36 @@ impl<'a> Reader<'a> {
             }
         }
         names
+    }
+
+    /// Fields that later differ without being changed back.
+    fn ignore(&mut self, kind: &Arc<dyn AnyKind>) -> Vec<String> {
+        let Some(node) = self.entry.value.get("ignore") else { return Vec::new() };
+        let Tree::List(items) = &node.tree else {
+            let help = node.scalar().map(|name| format!("Write it as a list: `[{name}]`."));
+            let diagnostic = wrong_type(node, "a list of fields");
+            self.findings.mistakes.push(help.into_iter().fold(diagnostic, Diagnostic::with_help));
+            return Vec::new();
+        };
+        let fields = kind.fields().iter().filter(|(_, fact)| fact.change != Change::Local);
+        let known: Vec<&str> = fields.map(|(field, _)| field.as_str()).collect();
+        let mut ignored = Vec::new();
+        for item in items {
+            let Some(field) = self.with(|found| text(item, found)) else { continue };
+            let is_tag = field.strip_prefix("tags.").is_some_and(|key| !key.starts_with("towpath:"));
+            if is_tag || known.contains(&field.as_str()) {
+                ignored.push(field);
+                continue;
+            }
+            let help = closest(&field, known.iter().copied()).map_or_else(
+                || format!("It takes {}, or a tag as `tags.KEY`.", all(&known)),
+                |field| format!("Did you mean `{field}`?"),
+            );
+            let label = format!("not a field of `{}` that can differ", kind.kind());
+            let diagnostic = Diagnostic::error("unknown-field", "A field is not known", item.span.clone(), label);
+            self.findings.mistakes.push(diagnostic.with_help(help));
+        }
+        ignored
     }
 
     /// Asks the kind itself about a spec that fits its schema.

@@ -77,6 +77,9 @@ impl AnyKind for Served {
     fn holds(&self, _object: &Object) -> Option<&'static str> {
         self.kind.facts.holds
     }
+    fn takes_final_snapshot(&self) -> bool {
+        false
+    }
     fn forces_replacement(&self, _field: &str, _before: &Value, _after: &Value) -> Option<String> {
         None
     }

@@ -55,6 +55,7 @@ fn resource(kind: &str, name: &str, fields: &[&str]) -> Resource {
         address: Address::new(kind, name),
         spec: Value::Null,
         protect: None,
+        ignore: Vec::new(),
         depends_on: Vec::new(),
         timeouts: crate::stack::Timeouts::default(),
         span: Span { source: Arc::new(Source { path: "test".to_owned(), text: String::new() }), range: 0..0 },

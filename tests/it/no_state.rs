@@ -1,0 +1,173 @@
+//! Nothing outside AWS is needed: a stack whose folder is lost is found again by names and tags, and
+//! what two stacks share is counted by tags.
+
+use serde_json::json;
+
+use crate::aws::Aws;
+use crate::env::{Running, TestEnvironment};
+
+const STACK: &str = "stacks/small.yaml";
+
+/// Loses the stack's folder, not the sandbox's world.
+fn lose(project: &TestEnvironment) {
+    let folder = project.path().join(".towpath/small");
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+fn count(aws: &Aws, operation: &str, list: &str) -> usize {
+    aws.dms(operation, &json!({})).unwrap_or_default()[list].as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn a_lost_folder_changes_no_plan_and_removed_resources_are_found_by_tags() {
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    lose(&small);
+    small.expect(0, &["plan"]);
+    // Moved: another key, the same object.
+    let text = small.read(STACK);
+    let moved =
+        text.replace("  load: {", "  carry: {").replace("{task: load}", "{task: carry}") + "moved: {load: carry}\n";
+    small.write(STACK, &moved);
+    let plan = small.expect(3, &["plan"]);
+    assert!(plan.stdout.contains("Plan: 0 to create, 1 to change, 0 to delete"), "{}", plan.stdout);
+    lose(&small);
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+    // Removed: deleted, and nothing else.
+    let kept: Vec<&str> =
+        moved.lines().filter(|line| !line.contains("carry") && !line.contains("level: rows")).collect();
+    small.write(STACK, &kept.join("\n"));
+    lose(&small);
+    let plan = small.expect(3, &["plan"]);
+    assert!(
+        plan.stdout.contains("- dms/replication_task.carry is deleted, because the stack no longer declares it"),
+        "{}",
+        plan.stdout
+    );
+    assert!(plan.stdout.contains("Plan: 0 to create, 0 to change, 1 to delete"), "{}", plan.stdout);
+    small.expect(0, &["apply", "--yes"]);
+    lose(&small);
+    small.expect(0, &["plan"]);
+    small.expect(0, &["down", "--yes"]);
+}
+
+#[test]
+fn a_folder_lost_in_the_middle_of_a_run_costs_nothing() {
+    for moment in ["subnets created", "instance creating", "workgroup created"] {
+        let mut small = TestEnvironment::small();
+        small.set("TOWPATH_SPEED", "300");
+        let mut run = Running::start(&small, &["apply", "--yes"]);
+        assert!(run.wait_for(moment).is_some(), "{moment} was not seen");
+        run.kill();
+        lose(&small);
+        small.expect(0, &["apply", "--yes"]);
+        lose(&small);
+        small.expect(0, &["plan"]);
+        let aws = Aws::of(&small);
+        assert_eq!(count(&aws, "DescribeEndpoints", "Endpoints"), 2, "{moment}");
+        assert_eq!(count(&aws, "DescribeReplicationInstances", "ReplicationInstances"), 1, "{moment}");
+    }
+}
+
+#[test]
+fn a_run_that_was_cut_off_is_settled_without_applying_anything() {
+    let mut small = TestEnvironment::small();
+    assert!(small.expect(0, &["recover"]).stdout.contains("No run was cut off."));
+    small.set("TOWPATH_SPEED", "300");
+    let mut run = Running::start(&small, &["apply", "--yes"]);
+    assert!(run.wait_for("instance creating").is_some());
+    run.kill();
+    let aws = Aws::of(&small);
+    let made = |aws: &Aws| {
+        [("DescribeEndpoints", "Endpoints"), ("DescribeReplicationTasks", "ReplicationTasks")]
+            .map(|(operation, list)| count(aws, operation, list))
+    };
+    let before = made(&aws);
+    let settled = small.expect(0, &["recover", "--yes"]);
+    assert!(settled.stdout.contains("dms/replication_instance.instance (small-instance) is "), "{}", settled.stdout);
+    assert_eq!(made(&aws), before, "nothing new was made");
+    let instance = aws.dms("DescribeReplicationInstances", &json!({})).unwrap();
+    assert_eq!(instance["ReplicationInstances"][0]["ReplicationInstanceStatus"], "available");
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+    assert!(small.expect(0, &["recover"]).stdout.contains("No run was cut off."));
+}
+
+#[test]
+fn what_was_protected_stays_so_when_it_is_taken_out_of_the_file() {
+    let small = TestEnvironment::empty();
+    let stack =
+        |resources: &str| format!("stack: small\nresources:\n  keep: {{kind: ec2/security_group}}\n{resources}");
+    let all = "  guard: {kind: ec2/security_group, protect: true}\n  data: {kind: s3/bucket}\n  waste: {kind: s3/bucket, protect: false}\n";
+    small.write(STACK, &stack(all));
+    small.expect(0, &["apply", "--yes"]);
+    small.write(STACK, &stack(""));
+    lose(&small);
+    let refused = small.expect(1, &["apply", "--yes"]);
+    for text in ["--allow-data-loss guard", "--allow-data-loss data", "an object marked `protect: true`"] {
+        assert!(refused.stderr.contains(text), "{text}\n{}", refused.stderr);
+    }
+    assert!(!refused.stderr.contains("--allow-data-loss waste"), "{}", refused.stderr);
+    let whole = small.expect(1, &["destroy", "--yes", "--allow-data-loss", "guard"]);
+    assert!(whole.stderr.contains("--allow-data-loss data"), "{}", whole.stderr);
+    small.expect(0, &["apply", "--yes", "--allow-data-loss", "guard", "--allow-data-loss", "data"]);
+    small.expect(0, &["plan"]);
+    // What a stack says no more is the kind's own decision again.
+    small.write(STACK, &stack("  guard: {kind: ec2/security_group, protect: true}\n"));
+    small.expect(0, &["apply", "--yes"]);
+    small.write(STACK, &stack("  guard: {kind: ec2/security_group}\n"));
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+    small.write(STACK, &stack(""));
+    small.expect(0, &["apply", "--yes"]);
+}
+
+#[test]
+fn less_storage_is_a_replacement_and_a_change_position_is_protected() {
+    let small = TestEnvironment::small();
+    small.edit(STACK, "mode: full-load", "mode: full-load-and-cdc");
+    small.expect(0, &["apply", "--yes"]);
+    // A task that never ran has no position to lose.
+    let destroy = small.expect(3, &["plan", "--destroy"]);
+    assert!(!destroy.stdout.contains("the position of its change data capture"), "{}", destroy.stdout);
+    small.edit(STACK, "storage_gb: 20", "storage_gb: 10");
+    let plan = small.expect(3, &["plan"]);
+    assert!(plan.stdout.contains("storage of a replication instance grows and never shrinks"), "{}", plan.stdout);
+    assert!(
+        plan.stdout.contains("dms/replication_instance.instance is deleted (first half of a replacement)"),
+        "{}",
+        plan.stdout
+    );
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+    let instance = Aws::of(&small).dms("DescribeReplicationInstances", &json!({})).unwrap();
+    assert_eq!(instance["ReplicationInstances"][0]["AllocatedStorage"], 10);
+}
+
+/// A second stack that uses the same two roles of the account.
+const OTHER: &str = "stack: other\nresources:\n  access: {kind: iam/role, preset: dms-access-for-endpoint}\n  \
+                     vpc_role: {kind: iam/role, preset: dms-vpc-role}\n  subnets: {kind: dms/subnet_group, subnets: \
+                     default, depends_on: [vpc_role]}\n";
+
+#[test]
+fn two_stacks_share_the_roles_of_the_account_until_the_last_lets_go() {
+    let small = TestEnvironment::small();
+    small.write("stacks/other.yaml", OTHER);
+    let other = ["--stack", "stacks/other.yaml"];
+    let first = ["--stack", STACK];
+    // Both at once: neither is disturbed by the other's roles.
+    let mine = Running::start(&small, &["apply", "--yes", "--stack", STACK]);
+    let theirs = Running::start(&small, &["apply", "--yes", "--stack", "stacks/other.yaml"]);
+    let (mine, theirs) = (mine.end(), theirs.end());
+    assert_eq!((mine.0, theirs.0), (0, 0), "{}\n{}", mine.1, theirs.1);
+    small.expect(0, &[&["plan"][..], &first].concat());
+    small.expect(0, &[&["plan"][..], &other].concat());
+    let kept = small.expect(0, &[&["destroy", "--yes", "--include-shared"][..], &first].concat());
+    assert!(kept.stdout.contains("`dms-vpc-role` is used by stack `other`"), "{}", kept.stdout);
+    small.expect(0, &[&["plan"][..], &other].concat());
+    let gone = small.expect(0, &[&["destroy", "--yes", "--include-shared"][..], &other].concat());
+    assert!(gone.stdout.contains("iam/role.vpc_role is deleted"), "{}", gone.stdout);
+}

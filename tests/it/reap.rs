@@ -1,0 +1,89 @@
+//! `towpath reap` and `expires:`: stacks whose time has passed are found by their tags alone.
+
+use serde_json::json;
+
+use crate::aws::Aws;
+use crate::env::TestEnvironment;
+
+const STACK: &str = "stacks/small.yaml";
+
+fn endpoints(aws: &Aws) -> Vec<String> {
+    let found = aws.dms("DescribeEndpoints", &json!({})).unwrap();
+    let names = found["Endpoints"].as_array().into_iter().flatten();
+    names.map(|one| one["EndpointIdentifier"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn an_expired_stack_goes_without_its_file_and_others_stay() {
+    let small = TestEnvironment::small();
+    small.edit(STACK, "target: sandbox", "target: sandbox\nexpires: 1s");
+    small.expect(0, &["apply", "--yes"]);
+    // Another stack in the same account, which has time left.
+    let other = "stack: other\nexpires: 8h\nresources:\n  far: {kind: dms/endpoint, direction: source, engine: postgres, \
+                 connection: {url: {env: SOURCE_DATABASE_URL}}}\n";
+    small.write("stacks/other.yaml", other);
+    small.expect(0, &["apply", "--yes", "--stack", "stacks/other.yaml"]);
+    let status = small.expect(0, &["status", "--stack", "stacks/other.yaml"]);
+    assert!(status.stdout.contains("(in 7 h 59 min); `towpath down` ends it earlier."), "{}", status.stdout);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let status = small.expect(0, &["status", "--stack", STACK]);
+    assert!(status.stdout.contains("ago); `towpath reap` may destroy it at any time."), "{}", status.stdout);
+    // Neither file nor journal.
+    std::fs::remove_file(small.path().join(STACK)).unwrap();
+    std::fs::remove_dir_all(small.path().join(".towpath/small")).unwrap();
+    let asked = small.expect(2, &["reap"]);
+    assert!(
+        asked.stdout.contains("Stack `small` expired ") && asked.stdout.contains(" ago, made "),
+        "{}",
+        asked.stdout
+    );
+    assert!(asked.stdout.contains("Stack `other` expires in 7 h 59 min"), "{}", asked.stdout);
+    assert!(asked.stdout.contains("They cost $"), "{}", asked.stdout);
+    let aws = Aws::of(&small);
+    assert_eq!(endpoints(&aws).len(), 3, "nobody has agreed");
+    let reaped = small.expect(0, &["reap", "--yes"]);
+    assert!(reaped.stdout.contains("Nothing is left of this stack."), "{}", reaped.stdout);
+    assert_eq!(endpoints(&aws), ["other-far"]);
+    assert!(small.expect(0, &["reap", "--yes"]).stdout.contains("No stack has expired."));
+}
+
+#[test]
+fn what_holds_data_is_reaped_only_by_name_and_leftovers_are_told() {
+    let small = TestEnvironment::small();
+    small.edit(STACK, "target: sandbox", "target: sandbox\nexpires: 1s");
+    small.edit(STACK, "roles: [access], protect: false", "roles: [access]");
+    small.expect(0, &["apply", "--yes"]);
+    let aws = Aws::of(&small);
+    aws.redshift("CreateSnapshot", &json!({ "namespaceName": "small-warehouse", "snapshotName": "small-copy" }))
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let refused = small.expect(1, &["reap", "--yes"]);
+    assert!(refused.stderr.contains("--allow-data-loss warehouse"), "{}", refused.stderr);
+    assert_eq!(endpoints(&aws).len(), 2);
+    let left = small.expect(5, &["reap", "--yes", "--allow-data-loss", "small.warehouse"]);
+    assert!(left.stdout.contains("snapshot `small-copy`"), "{}", left.stdout);
+    assert_eq!(endpoints(&aws).len(), 0);
+}
+
+#[test]
+fn an_apply_renews_only_what_has_passed() {
+    let small = TestEnvironment::empty();
+    let stack = |expires: &str| format!("stack: small\n{expires}resources:\n  staging: {{kind: s3/bucket}}\n");
+    small.write(STACK, &stack("expires: 8h\n"));
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+    // A shorter life is a change, the same life later is none.
+    small.write(STACK, &stack("expires: 1s\n"));
+    let shorter = small.expect(3, &["plan"]);
+    assert!(shorter.stdout.contains("tags.towpath:expires"), "{}", shorter.stdout);
+    small.expect(0, &["apply", "--yes"]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    small.write(STACK, &stack("expires: 2h\n"));
+    small.expect(3, &["plan"]);
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+    assert!(small.expect(0, &["reap", "--yes"]).stdout.contains("Stack `small` expires in 1 h 59 min"));
+    small.write(STACK, &stack(""));
+    small.expect(0, &["apply", "--yes"]);
+    assert!(small.expect(0, &["reap", "--yes"]).stdout.contains("Stack `small` does not expire"));
+}
