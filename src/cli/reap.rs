@@ -13,9 +13,9 @@ use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Expiry, Plan, Verb, build, expiry};
 
 use super::apply::{allowed, ask, show};
-use super::leftovers::{self, Before};
 use super::down::Purge;
 use super::lease::{Held, hold};
+use super::leftovers::{self, Before};
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, down, plan};
 use crate::report::output::Output;
