@@ -14,6 +14,7 @@
 //! | 8 | `dms-vpc-role` is not seen yet | `networks::a_role_that_dms_does_not_see_yet_is_waited_for`, `networks::two_stacks_of_an_account_make_the_account_s_roles_once` |
 //! | 9 | interfaces that DMS leaves behind block group and subnet | `networks::interfaces_that_dms_leaves_behind_hold_nothing_up` |
 //! | 10 | subnet group or instance deleted while still used | `networks::what_others_still_use_is_named_and_goes_once_they_are_gone`, `networks::an_instance_with_a_task_of_another_tool_is_not_deleted_under_it` |
+//! | 11 | a change for the maintenance window is an error or lost, pending values are ignored | `instances::a_change_that_waits_for_the_window_is_scheduled_and_not_lost` |
 //! | 12 | settings of Redshift Serverless endpoints are not applied | `endpoints::settings_of_a_serverless_target_are_applied_and_only_what_changed_is_sent` |
 //! | 13 | an update injects zero values | the same |
 //! | 14 | extra connection attributes are dropped or differ for ever | `endpoints::extra_attributes_are_compared_with_what_the_service_makes_of_them` |
@@ -34,6 +35,7 @@
 
 mod endpoints;
 mod house;
+mod instances;
 mod namespaces;
 mod networks;
 mod passwords;

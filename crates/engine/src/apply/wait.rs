@@ -61,7 +61,7 @@ impl One<'_> {
         let mut worked = false;
         let mut looks = 0;
         let mut status = String::from("waiting");
-        let mut interval = poll.first.min(typical * 0.8).max(0.0);
+        let mut interval = poll.first.min(typical * 0.8).min(poll.give_up).max(0.0);
         loop {
             self.sleep(interval).await;
             self.may_call()?;
