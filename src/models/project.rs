@@ -97,7 +97,7 @@ impl Project {
             on_run_end: root.file.on_run_end.list(),
             nodes: assembled.nodes,
             sources: assembled.sources,
-            warnings: assembled.warnings,
+            warnings: unused_keys(root).into_iter().chain(assembled.warnings).collect(),
             basis,
             by_name,
         })
@@ -122,6 +122,22 @@ impl Project {
     pub(super) fn find_source(&self, package: &str, source: &str, table: &str) -> Option<usize> {
         assemble::resolve_source(&self.sources, package, source, table)
     }
+}
+
+/// Keys of the project's file that dbt would heed and this does not.
+fn unused_keys(root: &Package) -> Vec<ModelError> {
+    let file = &root.file;
+    let keys = [
+        ("flags", file.flags.is_some(), "behaviour is that of the current dbt"),
+        ("profile", file.profile.is_some(), "the warehouse is the one the stack names"),
+        ("query-comment", file.query_comment.is_some(), "statements are sent without a comment"),
+        ("quoting", !file.quoting.is_empty(), "every name is quoted"),
+    ];
+    let warning = |(key, _, instead): (&str, bool, &str)| {
+        let place = Place::file(root.project_file_path.clone());
+        ModelError::new(place, format!("`{key}` is read and not used: {instead}"))
+    };
+    keys.into_iter().filter(|(_, is_there, _)| *is_there).map(warning).collect()
 }
 
 /// Variables for everybody, and those of one package.

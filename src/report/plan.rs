@@ -27,19 +27,20 @@ pub fn text(plan: &Plan, color: Color) -> String {
 }
 
 /// The plan as Markdown with one collapsible block per step; stable, so that two runs of the same
-/// plan give the same comment.
+/// plan give the same comment. No text of the stack can end a block or begin another.
 pub fn markdown(plan: &Plan) -> String {
     let mut out = format!("### towpath plan: `{}`\n\n", plan.place.stack);
-    let _ = writeln!(out, "{}\n", summary(plan, Color::Off).trim().replace('\n', "  \n"));
+    let _ = writeln!(out, "{}\n", inline(&summary(plan, Color::Off)).trim().replace('\n', "  \n"));
     for step in &plan.steps {
+        let marks = [(step.loses.is_some(), " ⚠ data loss"), (step.interrupts.is_some(), " ⚠ interruption")];
+        let marks: String = marks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, mark)| mark).collect();
         let _ = writeln!(
             out,
-            "<details><summary><code>{}</code> <code>{}</code> {}{}</summary>\n\n```\n{}```\n\n</details>\n",
+            "<details><summary><code>{}</code> <code>{}</code> {}{marks}</summary>\n\n{}\n</details>\n",
             step.action.symbol(),
-            step.address,
+            html(&step.address.to_string()),
             verb(step),
-            if step.loses.is_some() { " ⚠ data loss" } else { "" },
-            fields(step, Color::Off)
+            fenced(&format!("{}{}", fields(step, Color::Off), remarks(step, Color::Off))),
         );
     }
     let mut rest = String::new();
@@ -47,7 +48,31 @@ pub fn markdown(plan: &Plan) -> String {
     notes(&mut rest, "Notes:", &plan.notes, Color::Off);
     obstacles(&mut rest, plan, Color::Off);
     if !rest.is_empty() {
-        let _ = write!(out, "```\n{rest}```\n");
+        out.push_str(&fenced(&rest));
+    }
+    out
+}
+
+/// A block of text as it is, behind a fence longer than any inside.
+fn fenced(text: &str) -> String {
+    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}\n{text}{fence}\n")
+}
+
+/// Text between tags.
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Text in a paragraph, in which Markdown would see marks.
+fn inline(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in html(text).chars() {
+        if matches!(letter, '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~') {
+            out.push('\\');
+        }
+        out.push(letter);
     }
     out
 }
@@ -94,6 +119,13 @@ fn block(out: &mut String, plan: &Plan, step: &Step, color: Color) {
         let _ = writeln!(out, "      {}", color.dim(&format!("because {} {}", other.address, verb(other))));
     }
     out.push_str(&fields(step, color));
+    out.push_str(&remarks(step, color));
+    out.push('\n');
+}
+
+/// What a step loses, interrupts and leaves behind.
+fn remarks(step: &Step, color: Color) -> String {
+    let mut out = String::new();
     if let Some(loses) = &step.loses {
         let _ = writeln!(out, "      {} {loses}", color.red("loses data:"));
     }
@@ -103,16 +135,37 @@ fn block(out: &mut String, plan: &Plan, step: &Step, color: Color) {
     if let Some(snapshot) = &step.final_snapshot {
         let _ = writeln!(out, "      final snapshot: {snapshot}");
     }
-    out.push('\n');
+    out
 }
 
 fn fields(step: &Step, color: Color) -> String {
     let mut out = String::new();
-    let width = step.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0);
-    for change in &step.changes {
+    let changes: Vec<FieldChange> = step.changes.iter().flat_map(members).collect();
+    let width = changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0);
+    for change in &changes {
         let _ = writeln!(out, "      {:width$}  {}", change.path, field(step.action, change, color));
     }
     out
+}
+
+/// Of a block that is a block before and after, the members that differ, by their paths.
+fn members(change: &FieldChange) -> Vec<FieldChange> {
+    let is_reference = |value: &Value| Reference::from_value(value).is_some();
+    let (Value::Object(before), Value::Object(after)) = (&change.before, &change.after) else {
+        return vec![change.clone()];
+    };
+    if is_reference(&change.before) || is_reference(&change.after) {
+        return vec![change.clone()];
+    }
+    let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differing = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
+    let one = |key: &String| FieldChange {
+        path: format!("{}.{key}", change.path),
+        before: before.get(key).cloned().unwrap_or(Value::Null),
+        after: after.get(key).cloned().unwrap_or(Value::Null),
+        ..change.clone()
+    };
+    differing.flat_map(|key| members(&one(key))).collect()
 }
 
 fn field(action: Action, change: &FieldChange, color: Color) -> String {
@@ -253,26 +306,40 @@ fn distinct_updates(plan: &Plan) -> usize {
     names.len()
 }
 
-/// The change of the monthly bill, and what is charged by use.
+/// The change of the monthly bill, what is charged by use, and what nobody knows the price of.
 fn price(plan: &Plan, color: Color) -> String {
     let mut monthly = 0.0;
     let mut by_use = Vec::new();
+    let mut unknown = Vec::new();
     for step in &plan.steps {
-        let sign = match step.action {
-            Action::Create => 1.0,
-            Action::Delete => -1.0,
+        let (gone, comes) = match step.action {
+            Action::Create => (None, step.price.as_ref()),
+            Action::Delete => (step.price.as_ref(), None),
+            Action::Update => (step.price_before.as_ref(), step.price.as_ref()),
             _ => continue,
         };
-        let Some(price) = &step.price else { continue };
-        match price.monthly {
-            Some(dollars) => monthly += sign * dollars,
-            None if sign > 0.0 => by_use.push(format!("{} ({})", step.address.name, price.basis)),
-            None => {}
+        monthly += comes.and_then(|price| price.monthly).unwrap_or(0.0);
+        monthly -= gone.and_then(|price| price.monthly).unwrap_or(0.0);
+        let name = &step.address.name;
+        for (price, sign) in gone.map(|price| (price, "no longer ")).into_iter().chain(comes.map(|price| (price, ""))) {
+            if price.unknown {
+                unknown.push(format!("{name} ({sign}{})", price.basis));
+            } else if price.monthly.is_none() && sign.is_empty() {
+                by_use.push(format!("{name} ({})", price.basis));
+            }
         }
     }
     let mut out = String::new();
     if monthly.abs() >= 0.005 {
         let _ = writeln!(out, "{} {monthly:+.2} US dollars a month (list prices, 730 hours).", color.bold("Cost:"));
+    }
+    if !unknown.is_empty() {
+        let _ = writeln!(
+            out,
+            "{} {}; charged by the hour and not counted.",
+            color.bold("Price unknown:"),
+            unknown.join("; ")
+        );
     }
     if !by_use.is_empty() {
         let _ = writeln!(out, "{} {}.", color.bold("Charged by use:"), by_use.join("; "));

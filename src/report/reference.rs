@@ -71,6 +71,9 @@ fn meaning(property: &Value, fact: &FieldFacts) -> String {
     if let Some(loses) = &fact.loses {
         let _ = write!(text, " A change loses {loses}.");
     }
+    if let Some(interrupts) = &fact.interrupts {
+        let _ = write!(text, " A change interrupts {interrupts}.");
+    }
     cell(&text)
 }
 

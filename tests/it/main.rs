@@ -23,6 +23,7 @@ mod known_failures;
 mod lease;
 mod network;
 mod no_state;
+mod plan_output;
 mod readme;
 mod readme;
 mod reap;

@@ -29,6 +29,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
     /// The instance class, e.g. `dms.t3.medium`.
+    #[schemars(extend("x-towpath" = { "interrupts": "the tasks that run on it, until it is available again" }))]
     pub class: String,
     /// Storage for logs and cached changes in GB; it can grow, never shrink. Default: the class's own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +37,7 @@ pub struct Spec {
     pub storage_gb: Option<i32>,
     /// The DMS engine version in full, e.g. `3.5.4`. Default: the service's default version.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-towpath" = { "interrupts": "the tasks that run on it, until it is available again" }))]
     pub engine_version: Option<String>,
     /// Whether a change of `engine_version` may be a major one (3.4 to 3.5).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -284,26 +286,24 @@ impl Kind for ReplicationInstance {
     }
 
     fn price(&self, spec: &Spec) -> Option<Price> {
-        let zones = if spec.multi_az == Some(true) { 2.0 } else { 1.0 };
+        let two_zones = spec.multi_az == Some(true);
         // List prices per hour; only those that were found in a public price source.
         let hourly = match spec.class.as_str() {
             "dms.t2.micro" => Some((0.018, "us-east-1")),
             "dms.r5.large" => Some((0.23, "eu-west-1")),
             _ => None,
         };
-        let class = &spec.class;
         let storage = spec.storage_gb.map(|size| format!(", {size} GB")).unwrap_or_default();
-        let doubled = if zones > 1.0 { ", two zones" } else { "" };
-        Some(match hourly {
-            Some((price, region)) => Price {
-                monthly: Some(price * zones * 730.0),
-                basis: format!("{class}{doubled}, list price of {region}{storage}; storage above the class's is extra"),
-            },
-            None => Price {
-                monthly: None,
-                basis: format!("{class}{doubled}{storage}, charged per hour while it exists; price not known offline"),
-            },
-        })
+        let what = format!("{}{}{storage}", spec.class, if two_zones { ", two zones" } else { "" });
+        let Some((hourly, region)) = hourly else {
+            return Some(Price { monthly: None, unknown: true, basis: what });
+        };
+        // Storage beyond what the class includes is charged by GB and month.
+        let included = if spec.class.starts_with("dms.t") { 50 } else { 100 };
+        let extra = f64::from(spec.storage_gb.map_or(0, |size| (size - included).max(0)));
+        let (zones, per_gb) = if two_zones { (2.0, 0.23) } else { (1.0, 0.115) };
+        let monthly = hourly * zones * 730.0 + extra * per_gb;
+        Some(Price { monthly: Some(monthly), unknown: false, basis: format!("{what}, list price of {region}") })
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {
@@ -479,6 +479,21 @@ mod tests {
         assert_eq!(object.state["class"], "dms.t3.medium");
         assert_eq!(object.pending, json!({ "class": "dms.t3.large" }));
         assert_eq!(object.readiness, Readiness::Ready);
+    }
+
+    #[test]
+    fn a_price_nobody_knows_is_unknown_and_storage_beyond_the_class_is_charged() {
+        let kind = ReplicationInstance::new(crate::cloud::Cloud::offline());
+        let price = |class: &str, size: i32, zones: bool| {
+            let spec =
+                Spec { class: class.to_owned(), storage_gb: Some(size), multi_az: Some(zones), ..Spec::default() };
+            kind.price(&spec).unwrap()
+        };
+        let known = price("dms.t2.micro", 60, true);
+        assert!((known.monthly.unwrap() - (0.036 * 730.0 + 2.30)).abs() < 0.001, "{known:?}");
+        let unknown = price("dms.t3.medium", 50, false);
+        assert!(unknown.unknown && unknown.monthly.is_none());
+        assert_eq!(unknown.basis, "dms.t3.medium, 50 GB");
     }
 
     #[test]

@@ -312,7 +312,7 @@ impl Kind for Namespace {
     }
 
     fn price(&self, _spec: &Spec) -> Option<Price> {
-        Some(Price { monthly: None, basis: "$0.024 per GB-month of stored data".to_owned() })
+        Some(Price { monthly: None, unknown: false, basis: "$0.024 per GB-month of stored data".to_owned() })
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {

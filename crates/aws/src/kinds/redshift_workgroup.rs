@@ -262,7 +262,7 @@ impl Kind for Workgroup {
             |rpu| format!("{rpu} RPU = ${:.2} per active hour", f64::from(rpu) * 0.375),
         );
         let basis = format!("$0.375 per RPU-hour (us-east-1) while queries run, 60 seconds at least; {base}");
-        Some(Price { monthly: None, basis })
+        Some(Price { monthly: None, unknown: false, basis })
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {

@@ -226,7 +226,7 @@ impl Kind for Bucket {
     }
 
     fn price(&self, _spec: &Spec) -> Option<Price> {
-        Some(Price { monthly: None, basis: "$0.023 per GB-month of what is in it".to_owned() })
+        Some(Price { monthly: None, unknown: false, basis: "$0.023 per GB-month of what is in it".to_owned() })
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {

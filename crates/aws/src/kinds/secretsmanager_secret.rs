@@ -217,7 +217,7 @@ impl Kind for Secret {
     }
 
     fn price(&self, _spec: &Spec) -> Option<Price> {
-        Some(Price { monthly: Some(0.40), basis: "one secret; $0.05 per 10,000 calls".to_owned() })
+        Some(Price { monthly: Some(0.40), unknown: false, basis: "one secret; $0.05 per 10,000 calls".to_owned() })
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {

@@ -9,6 +9,7 @@
 
 mod cases;
 mod edit;
+mod meaning;
 mod schemas;
 mod stand;
 

@@ -75,6 +75,8 @@ pub struct FieldFacts {
     /// The service tells the value only some time after it took it: while it tells none, it counts
     /// as declared.
     pub told_late: bool,
+    /// A changed value interrupts work; the text says which.
+    pub interrupts: Option<String>,
 }
 
 /// Low, typical and high seconds on AWS. Source: section 1 of the AWS fact sheet this project
@@ -152,6 +154,10 @@ pub struct Facts {
 pub struct Price {
     /// US dollars per month; `None` where the price depends on use or is not known.
     pub monthly: Option<f64>,
+    /// Whether it is charged by time and nobody here knows how much: a plan says so and never counts
+    /// it as nothing.
+    #[serde(default)]
+    pub unknown: bool,
     /// What is charged, e.g. `dms.t3.medium, 50 GB` or `$0.375 per RPU-hour while queries run`.
     pub basis: String,
 }

@@ -135,8 +135,11 @@ pub struct Step {
     pub loses: Option<String>,
     /// Work that is interrupted, in words.
     pub interrupts: Option<String>,
-    /// Price of the object per month, for creates and deletes.
+    /// Price of the object per month: of a create and of an update after it, of a delete before it.
     pub price: Option<Price>,
+    /// Price before an update that changes it.
+    #[serde(default)]
+    pub price_before: Option<Price>,
     /// Name of the final snapshot, for deletes that take one.
     pub final_snapshot: Option<String>,
 }

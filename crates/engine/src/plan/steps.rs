@@ -8,7 +8,7 @@ use super::graph::{critical_path, renumber};
 use super::{Action, FieldChange, Note, Plan, Reason, Step, written};
 use crate::address::Address;
 use crate::diff;
-use crate::kind::{Object, Pauses, Readiness, Seconds, Tags, tag};
+use crate::kind::{AnyKind, Object, Pauses, Price, Readiness, Seconds, Tags, tag};
 use crate::value::Value;
 
 /// Seconds that pass for a call without a life cycle behind it (tags).
@@ -109,6 +109,7 @@ impl Layout<'_, '_> {
             loses: None,
             interrupts: None,
             price: None,
+            price_before: None,
             final_snapshot: None,
         });
         id
@@ -290,6 +291,12 @@ impl Layout<'_, '_> {
             if case.mark.as_ref().is_some_and(|mark| fields.iter().any(|change| change.path == mark.field)) {
                 step.tags.extend(mark_tag(case));
             }
+            let facts = case.kind.fields();
+            let mut stops: Vec<String> =
+                fields.iter().filter_map(|change| facts.get(&change.path)?.interrupts.clone()).collect();
+            stops.dedup();
+            step.interrupts = (!stops.is_empty()).then(|| stops.join(", "));
+            (step.price_before, step.price) = prices(case.kind, &before, &case.spec, &fields);
             step.changes = fields;
             step.group = (!group.is_empty()).then_some(group);
             step.spec = as_is_where_ignored(case);
@@ -329,4 +336,16 @@ impl Layout<'_, '_> {
 /// The tag that carries the mark of the secret that a step sends.
 fn mark_tag(case: &Case<'_>) -> Option<(String, String)> {
     case.mark.as_ref().map(|mark| (tag::SECRET.to_owned(), mark.mark.clone()))
+}
+
+/// The price before and after a change of these fields, if the change has anything to do with it.
+fn prices(kind: &dyn AnyKind, before: &Value, spec: &Value, changes: &[FieldChange]) -> (Option<Price>, Option<Price>) {
+    let mut after = before.clone();
+    for change in changes {
+        if let Some(map) = after.as_object_mut() {
+            map.insert(change.path.clone(), spec[&change.path].clone());
+        }
+    }
+    let (old, new) = (kind.price(before), kind.price(&after));
+    if old == new { (None, None) } else { (old, new) }
 }

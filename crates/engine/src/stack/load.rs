@@ -215,6 +215,10 @@ fn read(
     }
     let pipeline = root.get("pipeline").map(|node| pipeline::pipeline(node, &names, found)).unwrap_or_default();
     let moved = root.get("moved").map(|node| resources::moved(node, &names, found)).unwrap_or_default();
+    if loses_a_resource(root, found) {
+        // The name that is missing may be the one that one of the two was meant to have.
+        found.retain(|one| one.code != "unknown-reference");
+    }
     Stack {
         name: header.name,
         target,
@@ -228,6 +232,13 @@ fn read(
         moved,
         secret_variables: read.secrets,
     }
+}
+
+/// Whether two resources were written under one name, so that only the first of them is known.
+fn loses_a_resource(root: &Node, found: &Diagnostics) -> bool {
+    let resources = root.get("resources").map_or(&[][..], Node::entries);
+    let is_resource = |span: &Span| resources.iter().any(|entry| entry.key_span.range == span.range);
+    found.iter().any(|one| one.code == "duplicate-key" && one.labels.get(1).is_some_and(|(span, _)| is_resource(span)))
 }
 
 fn own_place(place: &Place, header: &Header) -> Place {

@@ -277,6 +277,14 @@ impl<'a> Builder<'a> {
             let item = self.next()?;
             let value = self.node(item, depth + 1)?;
             let key_span = self.span(place);
+            if key == "<<" {
+                // A block that is partly written elsewhere could not be edited in place.
+                let diagnostic = Diagnostic::error("merge-key", "Blocks are not merged", key_span, "a merge key")
+                    .with_detail("`<<` would mix the fields of another block into this one.")
+                    .with_help("Write the fields here, share single values (`class: *anchor`, `${var.NAME}`), or lay an environment over them.");
+                self.found.push(diagnostic);
+                continue;
+            }
             if let Some(first) = entries.iter().find(|entry| entry.key == key) {
                 let diagnostic = Diagnostic::error("duplicate-key", "A key is written twice", key_span, "again here")
                     .with_label(first.key_span.clone(), "first written here")

@@ -66,7 +66,11 @@ impl AnyKind for Served {
         outputs
     }
     fn price(&self, _spec: &Value) -> Option<Price> {
-        (self.kind.name == "pipe/instance").then(|| Price { monthly: Some(60.0), basis: "an instance".to_owned() })
+        (self.kind.name == "pipe/instance").then(|| Price {
+            monthly: Some(60.0),
+            unknown: false,
+            basis: "an instance".to_owned(),
+        })
     }
     fn is_shared(&self, spec: &Value) -> bool {
         spec.get("shared") == Some(&Value::Bool(true))

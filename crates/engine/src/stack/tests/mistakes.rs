@@ -154,6 +154,24 @@ fn every_line_that_is_indented_with_a_tab_is_named() {
 }
 
 #[test]
+fn a_merge_key_is_named_with_what_to_do_instead_and_nothing_follows_from_it() {
+    let text = GOOD.replace("protect: true", "<<: {protect: true}");
+    let (stack, found) = load_with(&text, None);
+    assert!(stack.is_none());
+    assert_eq!(found.iter().map(|one| one.code).collect::<Vec<_>>(), ["merge-key"]);
+    assert!(found.iter().next().unwrap().help.as_deref().unwrap().contains("share single values"));
+}
+
+#[test]
+fn a_resource_written_twice_is_told_once_without_the_references_that_miss_it() {
+    let text = GOOD.replace("\n  source:", "\n  instance:");
+    assert_ne!(text, GOOD);
+    let (stack, found) = load_with(&text, None);
+    assert!(stack.is_none());
+    assert_eq!(found.iter().map(|one| one.code).collect::<Vec<_>>(), ["duplicate-key"], "{found:#?}");
+}
+
+#[test]
 fn an_environment_that_is_not_there_is_told_with_the_nearest() {
     let (stack, found) = load_with(GOOD, Some("prd"));
     assert!(stack.is_none());

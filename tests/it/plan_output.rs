@@ -1,0 +1,94 @@
+//! What `towpath plan` prints: text, Markdown and JSON of the same plan, and its exit codes.
+
+use serde_json::Value;
+
+use crate::aws::Aws;
+use crate::env::TestEnvironment;
+
+const STACK: &str = "stacks/port.yaml";
+
+/// Text that would end a fence, open a tag or begin a cell, if it could.
+const PORT: &str = "stack: port
+target: sandbox
+resources:
+  guard: {kind: ec2/security_group, description: boats, ingress: [{port: 5432, from: self}]}
+  reader:
+    kind: iam/role
+    description: \"```</details>|*x*\"
+    trust: {services: [dms.amazonaws.com]}
+    inline: {read: {Version: \"2012-10-17\", Statement: [{Effect: Allow, Action: \"s3:GetObject\", Resource: \"*\"}]}}
+  warehouse: {kind: redshift/namespace, database: port, log_exports: [userlog]}
+  vpc_role: {kind: iam/role, preset: dms-vpc-role}
+  instance: {kind: dms/replication_instance, class: dms.t3.micro, depends_on: [vpc_role]}
+";
+
+fn edited() -> TestEnvironment {
+    let port = TestEnvironment::empty();
+    port.write(STACK, PORT);
+    port.expect(0, &["apply", "--yes"]);
+    port.edit(STACK, "s3:GetObject", "s3:PutObject");
+    port.edit(STACK, "```</details>|*x*", "````</details>|*y*");
+    port.edit(STACK, "description: boats", "description: ships");
+    port.edit(STACK, "database: port", "database: harbour");
+    port.edit(STACK, "class: dms.t3.micro", "class: dms.t2.micro");
+    port
+}
+
+#[test]
+fn a_plan_reads_the_same_as_text_and_as_markdown() {
+    let port = edited();
+    let group =
+        Aws::of(&port).ec2("Action=DescribeSecurityGroups&Filter.1.Name=group-name&Filter.1.Value.1=port-guard");
+    let id = group.split("<groupId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let text = port.expect(3, &["plan"]).stdout.replace(&id, "sg-1");
+    insta::assert_snapshot!("text", text);
+    let markdown = port.expect(3, &["plan", "--markdown"]).stdout;
+    assert_eq!(markdown, port.expect(3, &["plan", "--markdown"]).stdout, "it is stable");
+    insta::assert_snapshot!("markdown", markdown.replace(&id, "sg-1"));
+    let opened = markdown.matches("<details>").count();
+    assert_eq!(opened, markdown.lines().filter(|line| *line == "</details>").count());
+}
+
+#[test]
+fn the_json_of_a_plan_has_the_documented_members() {
+    let port = edited();
+    let lines = port.expect(3, &["plan", "--json"]).stdout;
+    let events: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let plan = events.iter().find(|event| event["type"] == "plan").unwrap();
+    assert_eq!(plan["version"], 1);
+    let plan = &plan["plan"];
+    assert_eq!(plan["format"], 2);
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/plans.md")).unwrap();
+    let undocumented = |object: &Value| -> Vec<String> {
+        let members = object.as_object().unwrap().keys();
+        members
+            .filter(|member| !page.contains(&format!("`{member}")) && !page.contains(&format!("[].{member}`")))
+            .cloned()
+            .collect()
+    };
+    let own = ["partial", "steps"];
+    assert!(undocumented(plan).iter().all(|member| own.contains(&member.as_str())), "{:?}", undocumented(plan));
+    let step = &plan["steps"][0];
+    let inner = ["id", "group", "spec", "tags"];
+    assert!(undocumented(step).iter().all(|member| inner.contains(&member.as_str())), "{:?}", undocumented(step));
+    let update = plan["steps"].as_array().unwrap().iter().find(|step| step["address"]["name"] == "instance").unwrap();
+    assert_eq!(update["action"], "update");
+    assert_eq!(update["price_before"]["unknown"], true);
+    assert_eq!(update["price"]["unknown"], false);
+    let refused: Vec<&str> =
+        plan["refused"].as_array().unwrap().iter().map(|note| note["address"]["name"].as_str().unwrap()).collect();
+    assert_eq!(refused, ["warehouse"]);
+}
+
+#[test]
+fn exit_codes_tell_nothing_from_something_from_mistakes() {
+    let port = TestEnvironment::empty();
+    port.write(STACK, "stack: port\nresources:\n  guard: {kind: ec2/security_group}\n");
+    port.expect(3, &["plan"]);
+    port.expect(0, &["apply", "--yes"]);
+    port.expect(0, &["plan"]);
+    let json = port.expect(0, &["plan", "--json"]).stdout;
+    assert!(json.contains("\"steps\":[]"), "{json}");
+    port.write(STACK, "stack: port\nresources:\n  guard: {kind: ec2/security_grp}\n");
+    port.expect(2, &["plan"]);
+}
