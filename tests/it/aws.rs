@@ -65,14 +65,6 @@ impl Aws {
         answer
     }
 
-    /// Calls an operation of Redshift Serverless; AWS's answer, or `status body`.
-    pub(crate) fn redshift(&self, operation: &str, input: &Value) -> Result<Value, String> {
-        let headers =
-            format!("content-type: application/x-amz-json-1.1\r\nx-amz-target: RedshiftServerless.{operation}\r\n");
-        let (status, body) = self.send("POST /", "redshift-serverless", &headers, input.to_string().as_bytes());
-        if status == 200 { Ok(serde_json::from_str(&body).unwrap()) } else { Err(format!("{status} {body}")) }
-    }
-
     /// Makes or deletes a bucket.
     pub(crate) fn bucket(&self, method: &str, name: &str, body: &str) -> Result<String, String> {
         let (status, body) = self.send(&format!("{method} /{name}"), "s3", "", body.as_bytes());

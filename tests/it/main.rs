@@ -25,7 +25,6 @@ mod network;
 mod no_state;
 mod plan_output;
 mod readme;
-mod readme;
 mod reap;
 mod saved_plan;
 mod secrets;

@@ -135,7 +135,7 @@ fn less_storage_is_a_replacement_and_a_change_position_is_protected() {
     assert!(!destroy.stdout.contains("the position of its change data capture"), "{}", destroy.stdout);
     small.edit(STACK, "storage_gb: 20", "storage_gb: 10");
     let plan = small.expect(3, &["plan"]);
-    assert!(plan.stdout.contains("storage of a replication instance grows and never shrinks"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("AllocatedStorage can grow, never shrink"), "{}", plan.stdout);
     assert!(
         plan.stdout.contains("dms/replication_instance.instance is deleted (first half of a replacement)"),
         "{}",

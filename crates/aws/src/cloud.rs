@@ -192,7 +192,8 @@ impl Cloud {
     client!(
         /// CloudWatch Logs.
         cloudwatch_logs,
-        aws_sdk_cloudwatchlogs
+        aws_sdk_cloudwatchlogs,
+        "logs"
     );
     client!(
         /// EC2.

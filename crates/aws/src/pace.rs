@@ -32,6 +32,9 @@ fn rate(service: &str) -> Rate {
         // S3 takes 3,500 writes a second and prefix, Secrets Manager about 50 calls that are no reads.
         "s3" => (1000.0, 1000.0),
         "secretsmanager" => (50.0, 50.0),
+        // Ten a second for listing and for deleting log groups. Source: CloudWatch Logs user guide,
+        // "CloudWatch Logs quotas".
+        "logs" => (10.0, 10.0),
         // Statements of models and their polling: no number is published, and they are bounded by how
         // many statements are in flight.
         "redshift-data" => (200.0, 100.0),

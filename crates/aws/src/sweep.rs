@@ -143,7 +143,7 @@ fn interface(interface: &NetworkInterface) -> Leftover {
         sort: Sort::NetworkInterface,
         name: id.to_owned(),
         about: format!("{status} in {subnet}, left by DMS; it blocks its subnet and its security groups"),
-        price: Price { monthly: Some(0.0), basis: "free".to_owned() },
+        price: Price { monthly: Some(0.0), unknown: false, basis: "free".to_owned() },
         delete: format!("aws ec2 delete-network-interface --network-interface-id {id}"),
     }
 }
@@ -229,7 +229,7 @@ async fn admin_secrets(cloud: &Cloud, namespaces: &BTreeSet<String>) -> Result<V
                 sort: Sort::AdminSecret,
                 name: name.to_owned(),
                 about: format!("the password of `{admin}` in namespace `{namespace}`, which is gone"),
-                price: Price { monthly: Some(0.40), basis: "one secret".to_owned() },
+                price: Price { monthly: Some(0.40), unknown: false, basis: "one secret".to_owned() },
                 delete: format!(
                     "aws secretsmanager delete-secret --secret-id '{name}' --force-delete-without-recovery"
                 ),
@@ -241,7 +241,11 @@ async fn admin_secrets(cloud: &Cloud, namespaces: &BTreeSet<String>) -> Result<V
 
 /// What so many bytes cost a month at a price per gigabyte.
 fn storage(bytes: f64, price: f64) -> Price {
-    Price { monthly: Some(bytes / 1_073_741_824.0 * price), basis: format!("${price} per GB and month") }
+    Price {
+        monthly: Some(bytes / 1_073_741_824.0 * price),
+        unknown: false,
+        basis: format!("${price} per GB and month"),
+    }
 }
 
 /// `1.5 GB`, `12 KB`.

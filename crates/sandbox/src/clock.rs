@@ -66,11 +66,6 @@ impl Clock {
         Self { speed: if speed > 0.0 { speed } else { 1.0 } }
     }
 
-    /// How many times faster than AWS.
-    pub(crate) fn speed(self) -> f64 {
-        self.speed
-    }
-
     /// The moment of this call.
     #[expect(clippy::unused_self, reason = "callers ask their clock, not the machine's")]
     pub(crate) fn now(self) -> Timestamp {

@@ -322,11 +322,6 @@ impl Kind for ReplicationInstance {
         mistakes
     }
 
-    fn forces_replacement(&self, field: &str, before: &Value, after: &Value) -> Option<String> {
-        let shrinks = field == "storage_gb" && after.as_i64() < before.as_i64();
-        shrinks.then(|| "storage of a replication instance grows and never shrinks".to_owned())
-    }
-
     fn normalise(&self, mut value: Value) -> Value {
         dms_common::fold_name(&mut value);
         if let Some(window) = value.get_mut("maintenance_window") {

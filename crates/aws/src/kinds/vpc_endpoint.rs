@@ -235,6 +235,7 @@ impl Kind for VpcEndpoint {
         let zones = spec.subnets.as_ref().map(Vec::len).filter(|zones| *zones > 0);
         Some(Price {
             monthly: zones.map(|zones| zones as f64 * ZONE_PRICE),
+            unknown: zones.is_none(),
             basis: "$0.01 an hour and zone, and $0.01 per GB".to_owned(),
         })
     }
