@@ -143,16 +143,16 @@ fn the_slot_of_a_task_goes_with_it_or_is_named_until_it_does() {
     let slot = slots().pop().expect("change data capture has made a slot");
 
     // Killed after the task is gone and before its slot is looked for.
-    let mut killed = Running::start(&small, &["destroy", "--yes"]);
-    assert!(killed.wait_for("dms/replication_task load deleted").is_some());
+    let mut killed = Running::start(&small, &["destroy", "--yes", "--allow-data-loss", "load"]);
+    assert!(killed.wait_for("replication_task.load deleted").is_some());
     killed.kill();
     assert_eq!(slots(), std::slice::from_ref(&slot));
 
     account.query("alter role boats noreplication");
-    let refused = small.expect(5, &["down", "--yes"]);
+    let refused = small.expect(5, &["down", "--yes", "--allow-data-loss", "load"]);
     for wanted in [
         format!("  replication slot `{slot}`: of task `small-load` on source, keeps "),
-        "not dropped: permission denied".to_owned(),
+        " of WAL; not dropped: ".to_owned(),
         format!("      to delete it: select pg_drop_replication_slot('{slot}')\n"),
     ] {
         assert!(refused.stdout.contains(&wanted), "no {wanted:?} in:\n{}", refused.stdout);
@@ -160,15 +160,15 @@ fn the_slot_of_a_task_goes_with_it_or_is_named_until_it_does() {
     let mut nowhere = source.clone();
     nowhere.set_port(Some(1)).unwrap();
     small.set("SOURCE_DATABASE_URL", nowhere.as_str());
-    let unreached = small.expect(5, &["down", "--yes"]);
+    let unreached = small.expect(5, &["down", "--yes", "--allow-data-loss", "load"]);
     assert!(unreached.stdout.contains("task `small-load` may have left one on its source"), "{}", unreached.stdout);
 
     account.query("alter role boats replication");
     small.set("SOURCE_DATABASE_URL", source.as_str());
-    let down = small.expect(0, &["down", "--yes"]);
+    let down = small.expect(0, &["down", "--yes", "--allow-data-loss", "load"]);
     assert!(down.stderr.contains(&format!("replication slot {slot} dropped on source")), "{}", down.stderr);
     assert!(slots().is_empty());
-    small.expect(0, &["down", "--yes"]);
+    small.expect(0, &["down", "--yes", "--allow-data-loss", "load"]);
 }
 
 #[test]
@@ -183,11 +183,11 @@ fn a_task_taken_out_of_the_stack_takes_its_slot_along() {
     let stack = stack.join("\n");
     small.write("stacks/small.yaml", &stack);
     // A task that could not be deleted keeps it.
-    small.expect(4, &["apply", "--yes"]);
+    small.expect(4, &["apply", "--yes", "--allow-data-loss", "load"]);
     assert_eq!(account.query(slots).len(), 1);
     drop(account);
     let account = Account::of(&mut small, &[]);
-    let applied = small.expect(0, &["apply", "--yes"]);
+    let applied = small.expect(0, &["apply", "--yes", "--allow-data-loss", "load"]);
     assert!(applied.stderr.contains("dropped on source"), "{}", applied.stderr);
     account.runtime.block_on(account.sandbox().ensure_postgres()).unwrap();
     assert!(account.query(slots).is_empty());
@@ -235,12 +235,12 @@ fn a_bucket_with_versions_and_a_secret_that_may_come_back_do_not_stop_a_second_l
     ] {
         aws.bucket(method, path, "").unwrap();
     }
-    let destroyed = small.expect(0, &["destroy", "--yes"]);
+    let destroyed = small.expect(0, &["destroy", "--yes", "--allow-data-loss", "login"]);
     assert!(destroyed.stdout.contains("Nothing is left of this stack."), "{}", destroyed.stdout);
     let again = small.expect(0, &["destroy", "--yes"]);
     assert!(again.stdout.contains("Nothing is left of this stack."), "{}", again.stdout);
     // The name is reserved for thirty days: the secret is taken back, with a new value.
     small.expect(0, &["apply", "--yes"]);
     small.expect(0, &["plan"]);
-    small.expect(0, &["down", "--yes"]);
+    small.expect(0, &["down", "--yes", "--allow-data-loss", "login"]);
 }

@@ -300,7 +300,7 @@ impl Kind for Namespace {
             (true, false) => json!({ "username": username }),
             (false, _) => json!({ "username": username, "password": found.secret("password") }),
         };
-        found.without(state, &json!({ "log_exports": [], "roles": [] }))
+        found.without(state, &json!({ "default_role": "none", "log_exports": [], "roles": [] }))
     }
 
     fn predict(&self, _place: &Place, identity: &str, spec: &Spec) -> Outputs {

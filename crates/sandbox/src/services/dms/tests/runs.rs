@@ -218,7 +218,8 @@ async fn a_task_with_logging_makes_the_log_group_of_its_instance() {
     pipeline.start(&aws, &task, "reload-target").await;
     let done = aws.wait_for(&task, "stopped").await;
     let group = groups().await[0]["logGroupName"].as_str().unwrap().to_owned();
-    let settings = done["ReplicationTaskSettings"].as_str().unwrap();
+    let told = aws.json("dms:DescribeReplicationTasks", json!({})).await.unwrap();
+    let settings = told["ReplicationTasks"][0]["ReplicationTaskSettings"].as_str().unwrap();
     assert!(group.starts_with("dms-tasks-") && settings.contains(&group), "{group} {settings}");
     let instance = done["ReplicationInstanceArn"].clone();
     aws.json("dms:DeleteReplicationTask", json!({"ReplicationTaskArn": task})).await.unwrap();
