@@ -42,6 +42,7 @@ fields! {
     security_groups: "ec2/security_group",
     subnets: "ec2/subnet",
     vpcs: "ec2/vpc",
+    vpc_endpoints: "ec2/vpc_endpoint",
     roles: "iam/role",
     namespaces: "redshift/namespace",
     usage_limits: "redshift/usage_limit",

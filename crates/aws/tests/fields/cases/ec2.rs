@@ -14,8 +14,53 @@ pub(super) fn vpc() -> Vec<Sheet> {
         edits: vec![
             edit("name", json!("one"), json!("two")),
             edit("cidr", json!("10.20.0.0/16"), json!("10.30.0.0/16")).needed(),
+            edit("dns_hostnames", json!(false), json!(true)),
         ],
     }]
+}
+
+pub(super) fn vpc_endpoint() -> Vec<Sheet> {
+    let net = json!({ "kind": "ec2/vpc", "cidr": "10.20.0.0/16", "dns_hostnames": true });
+    let subnet = |number: usize, zone: &str| json!({ "kind": "ec2/subnet", "vpc": "net", "zone": zone, "cidr": format!("10.20.{number}.0/24") });
+    let group = json!({ "kind": "ec2/security_group", "vpc": "net" });
+    let policy = |action: &str| {
+        json!({ "Version": "2012-10-17", "Statement":
+            [{ "Effect": "Allow", "Principal": "*", "Action": action, "Resource": "*" }] })
+    };
+    let gateway = Sheet {
+        kind: "ec2/vpc_endpoint",
+        world: json!({ "net": net, "other_net": net }),
+        base: json!({ "vpc": "net", "service": "s3" }),
+        probe: None,
+        edits: vec![
+            edit("name", json!("one"), json!("two")),
+            edit("vpc", json!("net"), json!("other_net")).needed(),
+            edit("service", json!("s3"), json!("dynamodb")).needed(),
+            edit("policy", policy("s3:GetObject"), policy("s3:*")),
+            edit("route_tables", json!(["main"]), json!([])),
+        ],
+    };
+    let interface = Sheet {
+        kind: "ec2/vpc_endpoint",
+        world: json!({
+            "net": net, "a": subnet(1, "eu-north-1a"), "b": subnet(2, "eu-north-1b"), "guard": group, "watch": group,
+        }),
+        base: json!({ "vpc": "net", "service": "secretsmanager", "subnets": ["a"] }),
+        probe: None,
+        edits: vec![
+            edit("subnets", json!(["a"]), json!(["a", "b"])),
+            edit("security_groups", json!(["guard"]), json!(["guard", "watch"])),
+            edit("private_dns", json!(false), json!(true)),
+        ],
+    };
+    let either = Sheet {
+        kind: "ec2/vpc_endpoint",
+        world: json!({ "net": net }),
+        base: json!({ "vpc": "net", "service": "s3" }),
+        probe: None,
+        edits: vec![edit("type", json!("gateway"), json!("interface"))],
+    };
+    vec![gateway, interface, either]
 }
 
 pub(super) fn subnet() -> Vec<Sheet> {

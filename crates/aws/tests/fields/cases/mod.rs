@@ -42,6 +42,7 @@ pub(crate) fn of(kind: &str) -> Vec<Sheet> {
         "ec2/security_group" => ec2::security_group(),
         "ec2/subnet" => ec2::subnet(),
         "ec2/vpc" => ec2::vpc(),
+        "ec2/vpc_endpoint" => ec2::vpc_endpoint(),
         "iam/role" => iam::role(),
         "redshift/namespace" => redshift::namespace(),
         "redshift/usage_limit" => redshift::usage_limit(),
