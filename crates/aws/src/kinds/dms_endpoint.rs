@@ -13,9 +13,7 @@ mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_databasemigration::types::{
-    DmsSslModeValue, Endpoint as LiveEndpoint, PostgreSqlSettings, RedshiftSettings, ReplicationEndpointTypeValue,
-};
+use aws_sdk_databasemigration::types::{DmsSslModeValue, Endpoint as LiveEndpoint, ReplicationEndpointTypeValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

@@ -15,7 +15,12 @@ pub(super) struct Blocks {
 }
 
 /// `settings` are those to send, `changed` says which other fields are to be sent.
-pub(super) fn blocks(spec: &Spec, access: Option<&Access>, settings: &Settings, changed: &dyn Fn(&str) -> bool) -> Blocks {
+pub(super) fn blocks(
+    spec: &Spec,
+    access: Option<&Access>,
+    settings: &Settings,
+    changed: &dyn Fn(&str) -> bool,
+) -> Blocks {
     let role = spec.role.clone().filter(|_| changed("role"));
     let secret = access.and_then(|access| access.secret.clone());
     let secret_role = access.and_then(|access| access.role.clone()).filter(|_| secret.is_some());

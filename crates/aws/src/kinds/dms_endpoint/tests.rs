@@ -1,3 +1,5 @@
+use aws_sdk_databasemigration::types::RedshiftSettings;
+
 use super::*;
 
 fn spec(value: Value) -> Spec {
