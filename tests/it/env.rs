@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+/// The exit code of a command that was killed by a signal, as a planted crash does.
+pub(crate) const KILLED: i32 = -1;
+
 /// How long nothing may be heard of a command before a test fails.
 const PATIENCE: Duration = Duration::from_mins(3);
 

@@ -134,12 +134,17 @@ fn other_hands_are_named_by_object_and_field() {
 fn a_plan_of_another_place_or_program_is_refused() {
     let net = with_a_change();
     let whole = net.read("a.plan");
+    // A sandbox plays one account in one region for life.
+    let elsewhere = || std::fs::remove_dir_all(net.path().join(".towpath/sandbox")).unwrap();
     net.edit(STACK, "target: sandbox", "target: sandbox\naws: {region: eu-west-1}");
+    elsewhere();
     refused(&net, 1, &["the region was `eu-north-1`, is `eu-west-1`"]);
     net.edit(STACK, "aws: {region: eu-west-1}", "aws: {account: \"444455556666\"}");
+    elsewhere();
     refused(&net, 1, &["the account was `111122223333`, is `444455556666`"]);
     net.edit(STACK, "\naws: {account: \"444455556666\"}", "");
-    net.write("a.plan", &whole.replace("second", "edited"));
+    elsewhere();
+    net.write("a.plan", &whole.replace("\"second\"", "\"edited\""));
     refused(&net, 2, &["the file was edited after it was saved"]);
     net.write("a.plan", &whole[..whole.len() / 2]);
     refused(&net, 2, &["the file is cut off"]);

@@ -292,6 +292,30 @@ pub fn canonical(mappings: &Value) -> Vec<Value> {
     rules
 }
 
+/// The rules as far as they mean something: selections select the same in any order and under any id
+/// or name, and tables are what they select unless they say otherwise. Transformations keep their
+/// order, because the first that fits wins. Source: DMS user guide, "Specifying table selection and
+/// transformations rules using JSON".
+pub fn meaning(mappings: &Value) -> Vec<Value> {
+    let (mut unordered, ordered): (Vec<Value>, Vec<Value>) =
+        canonical(mappings).into_iter().map(unnamed).partition(|rule| rule["rule-type"] != "transformation");
+    unordered.sort_by_cached_key(Value::to_string);
+    unordered.extend(ordered);
+    unordered
+}
+
+fn unnamed(mut rule: Value) -> Value {
+    if let Some(map) = rule.as_object_mut() {
+        map.retain(|key, _| key != "rule-id" && key != "rule-name");
+    }
+    if let Some(locator) = rule.get_mut("object-locator").and_then(Value::as_object_mut)
+        && locator.get("table-type").is_some_and(|kind| kind == "table")
+    {
+        locator.remove("table-type");
+    }
+    rule
+}
+
 fn canonical_rule(rule: Value) -> Value {
     let mut rule = numbers_as_text(rule);
     if let Some(map) = rule.as_object_mut() {

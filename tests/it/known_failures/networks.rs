@@ -152,6 +152,7 @@ fn an_instance_with_a_task_of_another_tool_is_not_deleted_under_it() {
     let task = json!({"ReplicationTaskArn": made["ReplicationTask"]["ReplicationTaskArn"]});
     wire.aws.dms("DeleteReplicationTask", &task).unwrap();
     super::until(|| wire.aws.dms("DescribeReplicationTasks", &json!({})).unwrap()["ReplicationTasks"] == json!([]));
+    small.edit(STACK, "    timeouts: {delete: 20s}\n", "");
     small.expect(0, &["destroy", "--yes"]);
     assert_eq!(wire.aws.dms("DescribeReplicationInstances", &json!({})).unwrap()["ReplicationInstances"], json!([]));
 }

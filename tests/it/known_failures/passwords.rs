@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::house::{STACK, apply, house, namespace, settled, until};
 use crate::aws::Aws;
-use crate::env::TestEnvironment;
+use crate::env::{KILLED, TestEnvironment};
 
 const FIRST: &str = "Canary-first-9x";
 const SECOND: &str = "Canary-second-8y";
@@ -42,7 +42,7 @@ fn a_changed_password_is_planned_sent_once_and_never_shown() {
     no_secret_in(&[&plan.stdout, &plan.stderr, &pipe.read("saved.plan")]);
     // Killed before and after the call, the password is still to be sent.
     for fault in ["crash-before@dms:ModifyEndpoint", "crash-after@dms:ModifyEndpoint"] {
-        pipe.expect(137, &["apply", "--yes", "--fault", fault]);
+        pipe.expect(KILLED, &["apply", "--yes", "--fault", fault]);
         pipe.expect(3, &["plan"]);
     }
     apply(&pipe);

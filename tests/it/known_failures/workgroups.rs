@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::house::{STACK, apply, house, parameter, settled, until, workgroup};
 use crate::aws::Aws;
-use crate::env::TestEnvironment;
+use crate::env::{KILLED, TestEnvironment};
 
 /// How many steps of the workgroup's groups the journal has begun.
 fn intended(house: &TestEnvironment) -> Vec<String> {
@@ -30,7 +30,7 @@ fn many_changes_are_one_call_each_and_a_kill_between_two_is_made_good() {
     house.edit(STACK, "base_rpu: 8", changed);
     let plan = house.expect(3, &["plan"]);
     assert_eq!(plan.stdout.matches("redshift/workgroup.workgroup is changed in place").count(), 5, "{}", plan.stdout);
-    house.expect(137, &["apply", "--yes", "--fault", "crash-after@redshift-serverless:UpdateWorkgroup#2"]);
+    house.expect(KILLED, &["apply", "--yes", "--fault", "crash-after@redshift-serverless:UpdateWorkgroup#2"]);
     let done = [
         workgroup(&aws)["baseCapacity"] == 16,
         workgroup(&aws)["maxCapacity"] == 64,
@@ -110,7 +110,7 @@ fn what_a_create_refuses_is_set_right_after_it_in_the_same_apply() {
     let plan = house.expect(3, &["plan"]);
     assert!(plan.stdout.contains("Plan: 3 to create, 1 to change, 0 to delete"), "{}", plan.stdout);
     // Killed between the two, the next run makes the second.
-    house.expect(137, &["apply", "--yes", "--fault", "crash-before@redshift-serverless:UpdateWorkgroup"]);
+    house.expect(KILLED, &["apply", "--yes", "--fault", "crash-before@redshift-serverless:UpdateWorkgroup"]);
     let aws = Aws::of(&house);
     assert_eq!((parameter(&aws, "require_ssl"), parameter(&aws, "auto_mv")), (json!("true"), json!("false")));
     apply(&house);

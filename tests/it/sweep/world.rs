@@ -30,7 +30,7 @@ static SECRET: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(:secret:.*)-[A-Z
 
 /// Members of records that say when, how often or by which run rather than what. The port is that
 /// of the project's own database server, the zone that of a subnet by chance.
-const FLEETING: [&str; 14] = [
+const FLEETING: [&str; 15] = [
     "created",
     "changed",
     "id",
@@ -43,6 +43,8 @@ const FLEETING: [&str; 14] = [
     "private_address",
     "roles_in_sync_at",
     "towpath:run",
+    // Of the password of a source that each sandbox makes up for itself.
+    "towpath:secret",
     "Port",
     "AvailabilityZone",
 ];

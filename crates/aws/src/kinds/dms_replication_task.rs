@@ -5,6 +5,8 @@
 //! it stopped. Starting it the first time is no part of this kind: that is `migrate`. A run that
 //! failed leaves the object as sound as before, so `failed` counts as ready once a task has run. Costs nothing beside
 //! its instance.
+//!
+//! Long because one table of states decides what a task may do next and when its work is over.
 
 mod settings;
 
@@ -303,10 +305,10 @@ impl Kind for ReplicationTask {
         if let Some(tables) = value.get("tables").cloned()
             && let Ok(rules) = Tables(tables).rules()
         {
-            value["tables"] = json!(dms_mappings::canonical(&Value::Array(rules)));
+            value["tables"] = json!(dms_mappings::meaning(&Value::Array(rules)));
         }
         if let Some(mappings) = value.get("mappings") {
-            value["mappings"] = json!(dms_mappings::canonical(mappings));
+            value["mappings"] = json!(dms_mappings::meaning(mappings));
         }
         if let Some(document) = value.get("settings") {
             value["settings"] = settings::normalise(document);

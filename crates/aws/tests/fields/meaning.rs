@@ -129,7 +129,10 @@ async fn what_waits_for_the_window_is_no_drift_and_can_be_taken_back() {
     stand.settle(&stack("dms.t3.medium")).await.unwrap();
     let waiting = stand.settle(&stack("dms.t3.large")).await.unwrap();
     let notes: Vec<&str> = waiting.plan.notes.iter().map(|note| note.text.as_str()).collect();
-    assert_eq!(notes, ["the new `class` is accepted and takes effect in the maintenance window"]);
+    assert_eq!(
+        notes,
+        ["the new `class` is accepted and takes effect in the maintenance window, sun:03:00-sun:03:30 UTC"]
+    );
     assert_eq!(waiting.subject("dms/replication_instance").unwrap().state["class"], "dms.t3.medium");
     let back = stand.plan(&stack("dms.t3.medium")).await.unwrap();
     let change = &back.plan.steps[0].changes[0];

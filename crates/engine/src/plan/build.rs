@@ -125,6 +125,8 @@ pub(super) struct Case<'a> {
     pub(super) tags: Tags,
     /// The mark of the secret that the spec sends, if it is at hand.
     pub(super) mark: Option<SecretMark>,
+    /// The same on an object that is made anew under the case's name.
+    pub(super) new_mark: Option<SecretMark>,
     /// Outputs that hold after the plan: live or predicted.
     pub(super) outputs: Outputs,
     pub(super) fate: Fate,
@@ -298,6 +300,7 @@ fn leftover<'a>(kind: &'a dyn AnyKind, object: &'a Object, owner: &str, fate: Fa
         identity: object.identity.clone(),
         tags: Tags::new(),
         mark: None,
+        new_mark: None,
         outputs: object.outputs.clone(),
         fate,
     }

@@ -43,6 +43,7 @@ impl<'a> Builder<'a> {
             },
             spec,
             mark: None,
+            new_mark: None,
             identity: name.clone(),
             name,
             outputs: Outputs::new(),
@@ -56,6 +57,7 @@ impl<'a> Builder<'a> {
         case.identity = case.object.map_or_else(|| case.name.clone(), |object| object.identity.clone());
         if kind.facts().taggable && !is_shared {
             case.mark = kind.secret_mark(input.place, &case.identity, &case.spec);
+            case.new_mark = kind.secret_mark(input.place, &case.name, &case.spec);
         }
         case.fate = match (self.selection.has(resource_name), input.options.verb) {
             (false, _) => self.left_out(&case),
@@ -177,13 +179,13 @@ impl<'a> Builder<'a> {
             return Fate::Aside;
         }
         let mut diff = diff::compare(case.kind, &case.spec, &object.state, &object.pending);
-        diff.changes.extend(other_secret(case, object, &diff));
         // Of an object that is taken over nobody knows what was written: it is left as it is.
         if object.owner().is_some_and(|(stack, _)| stack == self.input.place.stack) {
             let differing: Vec<String> = diff.changes.iter().map(|change| change.path.clone()).collect();
             let unread = written::changes(object, &case.tags, &case.spec);
             diff.changes.extend(unread.into_iter().filter(|change| !differing.contains(&change.path)));
         }
+        diff.changes.extend(other_secret(case, object, &diff));
         let counts = |path: &str| {
             only.is_none_or(|only| only.contains(path)) && !case.resource.is_some_and(|one| one.ignores(path))
         };

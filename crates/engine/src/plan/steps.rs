@@ -8,7 +8,7 @@ use super::graph::{critical_path, renumber};
 use super::{Action, FieldChange, Note, Plan, Reason, Step, written};
 use crate::address::Address;
 use crate::diff;
-use crate::kind::{AnyKind, Object, Pauses, Price, Readiness, Seconds, Tags, tag};
+use crate::kind::{AnyKind, Object, Pauses, Price, Readiness, Seconds, SecretMark, Tags, tag};
 use crate::value::Value;
 
 /// Seconds that pass for a call without a life cycle behind it (tags).
@@ -226,7 +226,7 @@ impl Layout<'_, '_> {
         step.changes = changes;
         step.spec = case.spec.clone();
         step.tags = case.tags.clone();
-        step.tags.extend(mark_tag(case));
+        step.tags.extend(mark_tag(case.new_mark.as_ref()));
         step.price = case.kind.price(&case.spec);
         self.making.entry(index).or_default().push(id);
         self.after_create(index, id);
@@ -289,7 +289,7 @@ impl Layout<'_, '_> {
             step.loses = (!lost.is_empty()).then(|| lost.join(", "));
             // Written after the secret was sent: a crash in between sends it again.
             if case.mark.as_ref().is_some_and(|mark| fields.iter().any(|change| change.path == mark.field)) {
-                step.tags.extend(mark_tag(case));
+                step.tags.extend(mark_tag(case.mark.as_ref()));
             }
             let facts = case.kind.fields();
             let mut stops: Vec<String> =
@@ -334,8 +334,8 @@ impl Layout<'_, '_> {
 }
 
 /// The tag that carries the mark of the secret that a step sends.
-fn mark_tag(case: &Case<'_>) -> Option<(String, String)> {
-    case.mark.as_ref().map(|mark| (tag::SECRET.to_owned(), mark.mark.clone()))
+fn mark_tag(mark: Option<&SecretMark>) -> Option<(String, String)> {
+    mark.map(|mark| (tag::SECRET.to_owned(), mark.mark.clone()))
 }
 
 /// The price before and after a change of these fields, if the change has anything to do with it.

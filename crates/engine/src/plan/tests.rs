@@ -309,7 +309,7 @@ fn data_is_lost_only_with_leave_and_a_last_snapshot_is_in_the_plan() {
         r"
         0 - house/limit.cap (replaced)
         1 - house/workgroup.wide (replaced) after 0
-        2 - house/namespace.house (replaced) after 1 | loses all tables of the warehouse
+        2 - house/namespace.house (replaced) after 1 | loses all tables of the warehouse, without a final snapshot
         3 + house/namespace.house (replaced) after 2 | database: club -> shop [CreateNamespace only]
         4 + house/workgroup.wide (replaced) after 1,3 | namespace: shop-house -> shop-house [`house` is made again and cannot be deleted while this refers to it]
         5 + house/limit.cap (replaced) after 0,4 | workgroup: arn:fake:house:workgroup:shop-wide -> arn:fake:house:workgroup:shop-wide [`wide` is made again and cannot be deleted while this refers to it]
@@ -326,7 +326,7 @@ fn data_is_lost_only_with_leave_and_a_last_snapshot_is_in_the_plan() {
         r"
         0 - house/limit.cap (replaced)
         1 - house/workgroup.wide (replaced) after 0
-        2 - house/namespace.house (replaced) after 1 | loses all tables of the warehouse | snapshot before-shop
+        2 - house/namespace.house (replaced) after 1 | loses all tables of the warehouse, save for the snapshot `before-shop` | snapshot before-shop
         3 + house/namespace.house (replaced) after 2 | database: club -> shop [CreateNamespace only]
         4 + house/workgroup.wide (replaced) after 1,3 | namespace: shop-house -> shop-house [`house` is made again and cannot be deleted while this refers to it]
         5 + house/limit.cap (replaced) after 0,4 | workgroup: arn:fake:house:workgroup:shop-wide -> arn:fake:house:workgroup:shop-wide [`wide` is made again and cannot be deleted while this refers to it]
@@ -449,7 +449,7 @@ fn destroy_goes_backwards_and_asks_for_leave() {
         0 ‖ pipe/task.load (destroyed)
         1 - house/limit.cap (destroyed)
         2 - house/workgroup.wide (destroyed) after 1
-        3 - house/namespace.house (destroyed) after 2 | loses all tables of the warehouse
+        3 - house/namespace.house (destroyed) after 2 | loses all tables of the warehouse, without a final snapshot
         4 - pipe/task.load (destroyed) after 0
         5 - pipe/instance.main (destroyed) after 4
         6 - net/group.web (destroyed) after 2,5
@@ -467,7 +467,7 @@ fn destroy_goes_backwards_and_asks_for_leave() {
         r"
         0 - house/limit.cap (destroyed)
         1 - house/workgroup.wide (destroyed) after 0
-        2 - house/namespace.house (destroyed) after 1 | loses all tables of the warehouse
+        2 - house/namespace.house (destroyed) after 1 | loses all tables of the warehouse, without a final snapshot
         3 - pipe/task.load (destroyed)
         4 - pipe/instance.main (destroyed) after 3
         5 - net/group.web (destroyed) after 1,4
@@ -614,7 +614,7 @@ fn a_saved_plan_names_what_changed_since() {
         assert_eq!(
             unfit(&edited(&[("class=small", "class=large")]), &crate::journal::Replay::default()),
             [
-                "the stack file: `resources.new` was `{\"depends_on\":[],\"kind\":\"pipe/endpoint\",\"protect\":null,\"…`, is not there"
+                "the stack file: `resources.new` was `{\"depends_on\":[],\"ignore\":[],\"kind\":\"pipe/endpoint\",\"protect…`, is not there"
             ]
         );
     });

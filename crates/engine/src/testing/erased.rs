@@ -82,7 +82,7 @@ impl AnyKind for Served {
         self.kind.facts.holds
     }
     fn takes_final_snapshot(&self) -> bool {
-        false
+        self.kind.name == "house/namespace"
     }
     fn forces_replacement(&self, _field: &str, _before: &Value, _after: &Value) -> Option<String> {
         None

@@ -51,7 +51,7 @@ pub(super) fn endpoint() -> Vec<Sheet> {
                 .with(json!({ "ssl_mode": "verify-full" }))
                 .needed(),
             edit("kms_key", json!(KEY), json!(OTHER_KEY)),
-            edit("extra_attributes", json!({ "executeTimeout": "100" }), json!({ "executeTimeout": "200" })),
+            edit("extra_attributes", json!({ "libpqTimeout": "100" }), json!({ "libpqTimeout": "200" })),
             edit("role", json!("reader"), json!("other_reader")),
         ]
         .into_iter()

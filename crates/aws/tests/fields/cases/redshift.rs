@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{KEY, OTHER_KEY, Sheet};
 use crate::edit::edit;
+use crate::stand::SUBJECT;
 
 fn role() -> Value {
     json!({ "kind": "iam/role", "trust": { "services": ["redshift.amazonaws.com"] } })
@@ -11,24 +12,33 @@ fn role() -> Value {
 
 pub(super) fn namespace() -> Vec<Sheet> {
     let own = |user: &str, password: &str| json!({ "username": user, "password": { "env": password } });
-    vec![Sheet {
-        kind: "redshift/namespace",
-        world: json!({ "copier": role(), "writer": role() }),
-        base: json!({}),
-        probe: Some(("log_exports", json!(["userlog"]), json!(["connectionlog"]))),
-        edits: vec![
-            edit("name", json!("club-one"), json!("club-two")),
-            edit("database", json!("one"), json!("two")),
-            edit("admin", json!("managed"), own("ann", "SOURCE_PASSWORD")).twins(&["admin_secret_kms_key"]),
-            edit("admin", own("ann", "SOURCE_PASSWORD"), own("bob", "SOURCE_PASSWORD")),
-            edit("admin", own("bob", "SOURCE_PASSWORD"), own("bob", "OTHER_PASSWORD")),
-            edit("admin_secret_kms_key", json!(KEY), json!(OTHER_KEY)).with(json!({ "admin": "managed" })),
-            edit("roles", json!(["copier"]), json!(["copier", "writer"])),
-            edit("default_role", json!("copier"), json!("writer")).with(json!({ "roles": ["copier", "writer"] })),
-            edit("log_exports", json!(["userlog"]), json!(["userlog", "connectionlog"])),
-            edit("kms_key", json!(KEY), json!(OTHER_KEY)),
-        ],
-    }]
+    vec![
+        Sheet {
+            kind: "redshift/namespace",
+            // The database is told only while there is a workgroup.
+            world: json!({ "queries": { "kind": "redshift/workgroup", "namespace": SUBJECT, "base_rpu": 8 } }),
+            base: json!({}),
+            probe: None,
+            edits: vec![edit("database", json!("one"), json!("two"))],
+        },
+        Sheet {
+            kind: "redshift/namespace",
+            world: json!({ "copier": role(), "writer": role() }),
+            base: json!({}),
+            probe: Some(("log_exports", json!(["userlog"]), json!(["connectionlog"]))),
+            edits: vec![
+                edit("name", json!("club-one"), json!("club-two")),
+                edit("admin", json!("managed"), own("ann", "SOURCE_PASSWORD")).twins(&["admin_secret_kms_key"]),
+                edit("admin", own("ann", "SOURCE_PASSWORD"), own("bob", "SOURCE_PASSWORD")),
+                edit("admin", own("bob", "SOURCE_PASSWORD"), own("bob", "OTHER_PASSWORD")),
+                edit("admin_secret_kms_key", json!(KEY), json!(OTHER_KEY)).with(json!({ "admin": "managed" })),
+                edit("roles", json!(["copier"]), json!(["copier", "writer"])),
+                edit("default_role", json!("copier"), json!("writer")).with(json!({ "roles": ["copier", "writer"] })),
+                edit("log_exports", json!(["userlog"]), json!(["userlog", "connectionlog"])),
+                edit("kms_key", json!(KEY), json!(OTHER_KEY)),
+            ],
+        },
+    ]
 }
 
 pub(super) fn usage_limit() -> Vec<Sheet> {
