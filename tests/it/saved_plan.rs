@@ -135,15 +135,17 @@ fn a_plan_of_another_place_or_program_is_refused() {
     let net = with_a_change();
     let whole = net.read("a.plan");
     // A sandbox plays one account in one region for life.
-    let elsewhere = || std::fs::remove_dir_all(net.path().join(".towpath/sandbox")).unwrap();
+    let (world, kept) = (net.path().join(".towpath/sandbox"), net.path().join(".towpath/kept"));
+    let elsewhere = || std::fs::remove_dir_all(&world).unwrap();
     net.edit(STACK, "target: sandbox", "target: sandbox\naws: {region: eu-west-1}");
-    elsewhere();
+    std::fs::rename(&world, &kept).unwrap();
     refused(&net, 1, &["the region was `eu-north-1`, is `eu-west-1`"]);
     net.edit(STACK, "aws: {region: eu-west-1}", "aws: {account: \"444455556666\"}");
     elsewhere();
     refused(&net, 1, &["the account was `111122223333`, is `444455556666`"]);
     net.edit(STACK, "\naws: {account: \"444455556666\"}", "");
     elsewhere();
+    std::fs::rename(&kept, &world).unwrap();
     net.write("a.plan", &whole.replace("\"second\"", "\"edited\""));
     refused(&net, 2, &["the file was edited after it was saved"]);
     net.write("a.plan", &whole[..whole.len() / 2]);
