@@ -9,6 +9,8 @@ pub(crate) mod logs;
 mod managed_policies;
 pub(crate) mod redshift_data;
 mod redshift_serverless;
+#[cfg(test)]
+mod rules;
 mod s3;
 mod secretsmanager;
 mod sts;

@@ -7,6 +7,9 @@ use crate::call::{ApiError, Call};
 use crate::services::tags;
 
 pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    if call.input.structures("Tag")?.len() > tags::LIMIT {
+        return Err(too_many());
+    }
     let new = tags::read(call.input, "Tag")?;
     let ids = call.input.texts("ResourceId")?;
     dry_run(call.input)?;
@@ -14,13 +17,14 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         let own = call.world.ec2.tags_mut(id).ok_or_else(|| no_object(id))?;
         own.extend(new.clone());
         if own.len() > tags::LIMIT {
-            return Err(ApiError::new(
-                "TagLimitExceeded",
-                "The maximum number of Tags for a resource has been reached.",
-            ));
+            return Err(too_many());
         }
     }
     Ok(done())
+}
+
+fn too_many() -> ApiError {
+    ApiError::new("TagLimitExceeded", "The maximum number of Tags for a resource has been reached.")
 }
 
 pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {

@@ -142,3 +142,72 @@ async fn workgroups_hold_their_namespace() {
     assert_eq!(code(call(&aws, "GetNamespace", json!({"namespaceName": "club"})).await), "ResourceNotFoundException");
     sandbox.shutdown().await;
 }
+
+/// hashicorp/terraform-provider-aws#39273: `GetNamespace` has no `dbName` before the namespace has a workgroup.
+/// `UpdateNamespace`: "adminUsername ... This parameter must be updated together with adminUserPassword" (API reference).
+#[tokio::test]
+async fn a_namespace_tells_its_database_with_its_first_workgroup() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let database = async || {
+        call(&aws, "GetNamespace", json!({"namespaceName": "club"})).await.unwrap()["namespace"]["dbName"].clone()
+    };
+    call(&aws, "CreateNamespace", json!({"namespaceName": "club", "dbName": "boats"})).await.unwrap();
+    assert_eq!(database().await, Value::Null);
+    let alone = json!({"namespaceName": "club", "adminUsername": "owner"});
+    assert_eq!(code(call(&aws, "UpdateNamespace", alone).await), "ValidationException");
+    call(&aws, "CreateWorkgroup", json!({"namespaceName": "club", "workgroupName": "club"})).await.unwrap();
+    assert_eq!(database().await, "boats");
+    sandbox.shutdown().await;
+}
+
+/// hashicorp/terraform-provider-aws#29962: a workgroup is `AVAILABLE` for a while after `DeleteWorkgroup`. cloudformation-
+/// coverage-roadmap#2454: `require_ssl` cannot be `false` at creation. #28977 and the management guide, "Considerations
+/// when using Amazon Redshift Serverless": two subnets in two zones.
+#[tokio::test]
+async fn a_deleted_workgroup_is_available_for_a_while() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox_at(directory.path(), 600.0, &[]).await;
+    call(&aws, "CreateNamespace", json!({"namespaceName": "club"})).await.unwrap();
+    let subnet = aws.subnets().await[0].clone();
+    for refused in [
+        json!({"configParameters": [{"parameterKey": "require_ssl", "parameterValue": "false"}]}),
+        json!({"subnetIds": [subnet]}),
+    ] {
+        let mut input = refused;
+        input["namespaceName"] = json!("club");
+        input["workgroupName"] = json!("club");
+        assert_eq!(code(call(&aws, "CreateWorkgroup", input).await), "ValidationException");
+    }
+    workgroup_of(&aws).await;
+    let named = json!({"workgroupName": "club"});
+    while code(call(&aws, "DeleteWorkgroup", named.clone()).await) == "ConflictException" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let shown = call(&aws, "GetWorkgroup", named.clone()).await.unwrap();
+    assert_eq!(shown["workgroup"]["status"], "AVAILABLE");
+    assert_eq!(code(call(&aws, "DeleteWorkgroup", named.clone()).await), "ConflictException");
+    let mut last = String::new();
+    while let Ok(found) = call(&aws, "GetWorkgroup", named.clone()).await {
+        found["workgroup"]["status"].as_str().unwrap().clone_into(&mut last);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(last, "DELETING");
+    sandbox.shutdown().await;
+}
+
+async fn workgroup_of(aws: &Aws) {
+    call(aws, "CreateWorkgroup", json!({"namespaceName": "club", "workgroupName": "club"})).await.unwrap();
+}
+
+/// `CreateWorkgroup`: "InsufficientCapacityException: There is an insufficient capacity to perform the action" (API
+/// reference).
+#[tokio::test]
+async fn capacity_runs_out_where_planted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &["failed-state@redshift-serverless:CreateWorkgroup"]).await;
+    call(&aws, "CreateNamespace", json!({"namespaceName": "club"})).await.unwrap();
+    let input = json!({"namespaceName": "club", "workgroupName": "club"});
+    assert_eq!(code(call(&aws, "CreateWorkgroup", input).await), "InsufficientCapacityException");
+    sandbox.shutdown().await;
+}

@@ -274,3 +274,23 @@ async fn stale_lists_and_slow_states_strike_dms_and_redshift_serverless() {
     assert_eq!(found["ReplicationInstances"][0]["ReplicationInstanceStatus"], "available");
     sandbox.shutdown().await;
 }
+
+/// Recorded answers of DMS (the corpus of cdk-real-drift, July 2026): identifiers are kept in lower case and types in
+/// capitals, settings come back with all their defaults, and a password never comes back.
+#[tokio::test]
+async fn identifiers_are_folded_and_settings_are_filled_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let made = json!({
+        "EndpointIdentifier": "My-EP", "EndpointType": "source", "EngineName": "postgres", "ServerName": "h", "Port": 5432, "Username": "u",
+        "Password": "canary-1234", "DatabaseName": "d", "PostgreSQLSettings": {"CaptureDdls": false, "HeartbeatEnable": true},
+    });
+    aws.json("dms:CreateEndpoint", made).await.unwrap();
+    let found = aws.json("dms:DescribeEndpoints", json!({})).await.unwrap();
+    let endpoint = &found["Endpoints"][0];
+    assert_eq!((&endpoint["EndpointIdentifier"], &endpoint["EndpointType"]), (&json!("my-ep"), &json!("SOURCE")));
+    let settings = endpoint["PostgreSQLSettings"].as_object().unwrap();
+    assert!(settings.len() > 5 && settings["HeartbeatEnable"] == true, "{settings:?}");
+    assert!(!found.to_string().contains("canary-1234"));
+    sandbox.shutdown().await;
+}
