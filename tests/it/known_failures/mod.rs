@@ -57,6 +57,8 @@ const STACK: &str = "stacks/small.yaml";
 fn replicating() -> (TestEnvironment, Wire) {
     let mut small = TestEnvironment::small();
     small.edit(STACK, "mode: full-load,", "mode: full-load-and-cdc,");
+    // The task and its connection tests do real work, which no speed makes shorter.
+    small.set("TOWPATH_SPEED", "250");
     let wire = Wire::tap(&mut small);
     for command in [&["apply", "--yes"][..], &["upload"], &["migrate"]] {
         small.expect(0, command);

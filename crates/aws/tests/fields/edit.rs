@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use towpath_engine::diff;
 use towpath_engine::kind::{AnyKind, Change};
-use towpath_engine::plan::{Action, FieldChange, Plan, Step};
+use towpath_engine::plan::{Action, FieldChange, Plan, Reason, Step};
 
 use crate::cases::Sheet;
 use crate::stand::{Planned, SUBJECT, Stand, said};
@@ -179,10 +179,12 @@ fn as_promised(kind: &dyn AnyKind, edit: &Edit, plan: &Plan, value: &Value) -> R
     if !plan.is_allowed() {
         return Err("the plan is refused".to_owned());
     }
-    if let Some(other) = plan.steps.iter().find(|step| step.address.name != SUBJECT) {
+    let (own, others): (Vec<&Step>, Vec<&Step>) = plan.steps.iter().partition(|step| step.address.name == SUBJECT);
+    // What refers to the subject may have to be made again with it.
+    if let Some(other) = others.iter().find(|step| step.reason != Reason::Replaced) {
         return Err(format!("{} is touched too", other.address));
     }
-    let actions: Vec<Action> = plan.steps.iter().map(|step| step.action).collect();
+    let actions: Vec<Action> = own.iter().map(|step| step.action).collect();
     let forced = edit.forced[usize::from(*value == edit.from)];
     let expected: &[Action] = match fact.change {
         _ if forced.is_some() => &[Action::Delete, Action::Create],
@@ -197,7 +199,7 @@ fn as_promised(kind: &dyn AnyKind, edit: &Edit, plan: &Plan, value: &Value) -> R
     if actions != expected && !(expected == [Action::Update] && actions == noted && edit.writes_secrets()) {
         return Err(format!("the actions are {actions:?}, the facts promise {expected:?}"));
     }
-    let Some(step) = plan.steps.iter().find(|step| matches!(step.action, Action::Update | Action::Create)) else {
+    let Some(step) = own.into_iter().find(|step| matches!(step.action, Action::Update | Action::Create)) else {
         return Ok(());
     };
     let other = edit.together.as_ref().map(|(field, ..)| *field);

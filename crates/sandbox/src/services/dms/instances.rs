@@ -176,6 +176,8 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
             })
         })
         .map(|instance| show(call, instance))
+        // It may have gone since it was looked at.
+        .filter(|shown| shown["ReplicationInstanceStatus"] != "")
         .collect();
     if found.is_empty() && !filters.is_empty() {
         return Err(not_found("No Replication Instances found matching provided filters"));
