@@ -15,8 +15,6 @@ use chacha20poly1305::{AeadCore, ChaCha20Poly1305, Key, Nonce};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::store::private_options;
-
 const NONCE_LENGTH: usize = 12;
 const KEY_LENGTH: usize = 32;
 
@@ -79,9 +77,14 @@ impl Vault {
 
     fn make_key(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         let key = Zeroizing::new(ChaCha20Poly1305::generate_key(&mut OsRng).to_vec());
-        let mut file = private_options().write(true).create_new(true).open(path)?;
+        // Whole before it can be seen: another process may begin in the same directory at this moment.
+        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
         file.write_all(&key)?;
-        Ok(key)
+        match file.persist_noclobber(path) {
+            Ok(_) => Ok(key),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => fs::read(path).map(Zeroizing::new),
+            Err(error) => Err(error.error),
+        }
     }
 
     /// Seals `text`.
@@ -120,6 +123,21 @@ mod tests {
         assert_eq!(again.unseal(&sealed).unwrap().expose(), "hunter2");
         let other = Vault::open(&directory.path().join("other")).unwrap();
         assert!(other.unseal(&sealed).is_err());
+    }
+
+    #[test]
+    fn all_who_begin_in_one_directory_have_one_key() {
+        for _ in 0..50 {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("key");
+            let vaults: Vec<Vault> = std::thread::scope(|scope| {
+                let begun: Vec<_> = (0..4).map(|_| scope.spawn(|| Vault::open(&path).unwrap())).collect();
+                begun.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            let sealed = vaults[0].seal("hunter2");
+            assert!(vaults.iter().all(|vault| vault.unseal(&sealed).unwrap().expose() == "hunter2"));
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+        }
     }
 
     #[cfg(unix)]
