@@ -1,14 +1,13 @@
 //! `towpath down`: destroy, then prove that nothing is left.
 
 use clap::Args;
-use towpath_engine::observe::Observation;
-use towpath_engine::plan::{Plan, Verb};
+use towpath_engine::plan::Verb;
 
-use super::apply::{allowed, ask, carry_out, show};
+use super::apply::{act, allowed, ask, show};
 use super::lease::{Held, hold};
 use super::leftovers::{self, Before};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan, slots};
+use super::{CliError, Consent, Exit, Global, Selection, plan};
 use crate::report::output::Output;
 
 /// Arguments of `towpath down` and `towpath destroy`.
@@ -52,7 +51,7 @@ async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Outpu
     let before = Before::of(&plan, &observation);
     if !plan.is_empty() {
         ask(args.consent, "Destroy this?", output)?;
-        let exit = take_down(session, held, &plan, &observation, "destroy", output).await?;
+        let exit = act(session, held, &plan, &observation, "destroy", output).await?;
         if exit != Exit::Done {
             return Ok(exit);
         }
@@ -61,19 +60,4 @@ async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Outpu
         return Ok(Exit::Done);
     }
     leftovers::sweep(session, &before, &args.purge, args.consent, output).await
-}
-
-/// Carries a destruction out, and lets go the slots of its tasks.
-pub(super) async fn take_down(
-    session: &Session,
-    held: &Held,
-    plan: &Plan,
-    observation: &Observation,
-    verb: &str,
-    output: &Output,
-) -> Result<Exit, CliError> {
-    let tasks = slots::deleted(session, plan, observation).await?;
-    let result = carry_out(session, held, plan, verb, output).await;
-    slots::release_deleted(session, tasks, held.run(), output).await?;
-    result
 }

@@ -12,12 +12,12 @@ use towpath_engine::kind::{Object, tag};
 use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Expiry, Plan, Verb, build, expiry};
 
-use super::apply::{allowed, ask, show};
+use super::apply::{act, allowed, ask, show};
 use super::down::Purge;
 use super::lease::{Held, hold};
 use super::leftovers::{self, Before};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, down, plan};
+use super::{CliError, Consent, Exit, Global, Selection, plan};
 use crate::report::output::Output;
 use crate::report::style::{duration, plural};
 
@@ -165,7 +165,7 @@ async fn destroy(session: &Session, held: &Held, args: &ReapArgs, output: &Outpu
     let before = Before::of(&plan, &observation);
     if !plan.is_empty() {
         ask(args.consent, &format!("Destroy the stack `{name}`?"), output)?;
-        let exit = down::take_down(session, held, &plan, &observation, "reap", output).await?;
+        let exit = act(session, held, &plan, &observation, "reap", output).await?;
         if exit != Exit::Done {
             return Ok(exit);
         }
