@@ -41,6 +41,9 @@ const SAMPLE: [usize; 3] = [4, 2, 1];
 /// How many faults a usual test run takes of a story: at changes and at reads.
 const FAULTS: [usize; 2] = [5, 2];
 
+/// How many more a usual run has at hand for points that turn out to be out of reach.
+const SPARE: usize = 4;
+
 /// How many pairs of kills a long run takes of a story.
 const PAIRS: usize = 40;
 
@@ -67,8 +70,9 @@ fn kill_everywhere(story: &Story) {
     let all: Vec<&Accident> = at_calls.iter().chain(&at_entries).collect();
     let mut pick = || all[random.random_range(0..all.len())].clone();
     let twice: Vec<Vec<Accident>> = (0..pairs).map(|_| vec![pick(), pick()]).collect();
-    let once = at_calls.into_iter().take(calls).chain(at_entries.into_iter().take(entries));
-    sweep(story, once.map(|accident| vec![accident]).chain(twice).collect(), 90);
+    let spare = at_calls.split_off(calls).into_iter().take(SPARE).map(|accident| vec![accident]).collect();
+    let once = at_calls.into_iter().chain(at_entries.into_iter().take(entries));
+    sweep(story, once.map(|accident| vec![accident]).chain(twice).collect(), spare, 90);
 }
 
 /// Lets every fault happen at every call of the story, or a sample of them.
@@ -78,18 +82,21 @@ fn fail_everywhere(story: &Story) {
     let [changes, reads] = if is_long() { [at_changes.len(), at_reads.len()] } else { FAULTS };
     at_changes.shuffle(&mut random);
     at_reads.shuffle(&mut random);
-    let points = at_changes.into_iter().take(changes).chain(at_reads.into_iter().take(reads));
+    let spare = at_changes.split_off(changes).into_iter().take(SPARE).map(|accident| vec![accident]).collect();
+    let points = at_changes.into_iter().chain(at_reads.into_iter().take(reads));
     // How often something is looked at while it is waited for differs from run to run.
-    sweep(story, points.map(|accident| vec![accident]).collect(), 60);
+    sweep(story, points.map(|accident| vec![accident]).collect(), spare, 60);
 }
 
-/// Tells the story once for each point and collects what went wrong. Of a hundred points at least
-/// `reached` must not lie behind the end of the run, whose calls are not the same every time.
-fn sweep(story: &Story, points: Vec<Vec<Accident>>, reached: usize) {
-    let points = match variable("TOWPATH_POINT") {
-        Some(point) => vec![point.split(' ').map(Accident::read).collect()],
-        None => points,
+/// Tells the story once for each point and collects what went wrong. A point may lie behind the end of
+/// the run, whose calls are not the same every time: then a spare one takes its place. Of a hundred
+/// points at least `reached` must have struck in the end.
+fn sweep(story: &Story, points: Vec<Vec<Accident>>, spare: Vec<Vec<Accident>>, reached: usize) {
+    let (points, spare) = match variable("TOWPATH_POINT") {
+        Some(point) => (vec![point.split(' ').map(Accident::read).collect()], Vec::new()),
+        None => (points, spare),
     };
+    let spare = Mutex::new(spare);
     let count = points.len();
     let queue = Mutex::new(VecDeque::from(points));
     let wrong = Mutex::new(Vec::new());
@@ -100,7 +107,8 @@ fn sweep(story: &Story, points: Vec<Vec<Accident>>, reached: usize) {
                 loop {
                     let Some(point) = queue.lock().unwrap().pop_front() else { break };
                     match tell(story, &point) {
-                        Ok(was_struck) => *struck.lock().unwrap() += usize::from(was_struck),
+                        Ok(true) => *struck.lock().unwrap() += 1,
+                        Ok(false) => queue.lock().unwrap().extend(spare.lock().unwrap().pop()),
                         Err(error) => {
                             let named: Vec<String> = point.iter().map(ToString::to_string).collect();
                             let error = format!("TOWPATH_POINT='{}': {error}", named.join(" "));
