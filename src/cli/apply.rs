@@ -162,6 +162,7 @@ pub(super) async fn carry_out(
 
 async fn follow(session: &Session, held: &Held, plan: &Plan, verb: &str, output: &Output) -> Result<Summary, CliError> {
     let (events, mut received) = mpsc::unbounded_channel();
+    session.cloud.remember_tags();
     let journal = session.mortal_journal();
     let context = Context {
         registry: &session.registry,

@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use towpath_engine::journal::{Entry, FileJournal, Journal, JournalError};
 
 /// The variable that names the entry.
@@ -58,8 +59,9 @@ impl MortalJournal {
     }
 }
 
+#[async_trait]
 impl Journal for MortalJournal {
-    fn record(&self, entry: &Entry) -> Result<(), JournalError> {
+    async fn record(&self, entry: &Entry) -> Result<(), JournalError> {
         let number = self.written.fetch_add(1, Ordering::SeqCst) + 1;
         let moment = self.end.filter(|end| end.entry == number).map(|end| end.moment);
         match moment {
@@ -69,10 +71,10 @@ impl Journal for MortalJournal {
                 die()
             }
             Some(Moment::After) => {
-                self.journal.record(entry)?;
+                self.journal.record(entry).await?;
                 die()
             }
-            None => self.journal.record(entry),
+            None => self.journal.record(entry).await,
         }
     }
 

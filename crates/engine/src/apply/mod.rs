@@ -131,14 +131,14 @@ pub async fn run(plan: &Plan, verb: &str, context: &Context<'_>) -> Result<Summa
         turns: turns::Turns::new(context.parallelism),
         begun: AtomicUsize::new(0),
     };
-    run.record(Record::Began { verb: verb.to_owned(), stack_hash: plan.stack_hash.clone() })?;
+    run.record(Record::Began { verb: verb.to_owned(), stack_hash: plan.stack_hash.clone() }).await?;
     run.tell(EventKind::RunStarted {
         run: context.run.clone(),
         steps: plan.steps.len(),
         expected: plan.seconds.typical,
     });
     let summary = run.walk().await;
-    run.record(Record::Ended { complete: summary.is_complete() && !plan.partial })?;
+    run.record(Record::Ended { complete: summary.is_complete() && !plan.partial }).await?;
     run.tell(EventKind::RunFinished {
         succeeded: summary.succeeded,
         failed: summary.failed.len(),
@@ -149,9 +149,9 @@ pub async fn run(plan: &Plan, verb: &str, context: &Context<'_>) -> Result<Summa
 }
 
 impl Run<'_> {
-    fn record(&self, record: Record) -> Result<(), JournalError> {
+    async fn record(&self, record: Record) -> Result<(), JournalError> {
         let entry = Entry { at: self.context.clock.now(), run: self.context.run.clone(), record };
-        self.context.journal.record(&entry)
+        self.context.journal.record(&entry).await
     }
 
     fn elapsed(&self, since: chrono::DateTime<chrono::Utc>) -> f64 {
@@ -302,7 +302,7 @@ impl Run<'_> {
             Outcome::Failed(fault) => {
                 let failed =
                     Record::Failed { address: step.address.clone(), action: step.action, fault: fault.clone() };
-                if let Err(error) = self.record(failed) {
+                if let Err(error) = self.record(failed).await {
                     return Outcome::Failed(unwritable(&error));
                 }
                 self.tell(EventKind::StepFailed {

@@ -94,7 +94,7 @@ impl One<'_> {
             identity: self.step.identity.clone(),
             group: self.step.group.clone(),
         };
-        self.record(intended)?;
+        self.record(intended).await?;
         let outcome = match self.step.action {
             Action::Create => self.create(&spec).await?,
             Action::Update => self.update(&spec).await?,
@@ -112,7 +112,8 @@ impl One<'_> {
                 identity,
                 elapsed: self.run.elapsed(began),
                 recovered: *recovered,
-            })?;
+            })
+            .await?;
         }
         Ok(outcome)
     }
@@ -123,8 +124,8 @@ impl One<'_> {
         Poll { give_up: self.step.give_up.unwrap_or(poll.give_up), ..poll }
     }
 
-    fn record(&self, record: Record) -> Result<(), Fault> {
-        self.run.record(record).map_err(|error| unwritable(&error))
+    async fn record(&self, record: Record) -> Result<(), Fault> {
+        self.run.record(record).await.map_err(|error| unwritable(&error))
     }
 
     /// Refuses the next call once it is known that the stack is somebody else's.
@@ -201,7 +202,7 @@ impl One<'_> {
     async fn create(&self, spec: &Value) -> Result<Outcome, Halt> {
         let facts = self.kind.facts();
         let (identity, recovered) = self.make(spec).await?;
-        self.record(Record::Made { address: self.step.address.clone(), identity: identity.clone() })?;
+        self.record(Record::Made { address: self.step.address.clone(), identity: identity.clone() }).await?;
         let outcome = self
             .wait(&Goal::Ready { identity: &identity, spec, fields: &[] }, facts.create.typical, self.poll())
             .await?;
@@ -443,7 +444,8 @@ impl One<'_> {
             self.record(Record::MustResume {
                 address: self.step.address.clone(),
                 identity: self.step.identity.clone(),
-            })?;
+            })
+            .await?;
         }
         let mut attempt = 0;
         loop {

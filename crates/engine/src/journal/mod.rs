@@ -11,6 +11,7 @@ pub use file::FileJournal;
 pub use memory::MemoryJournal;
 pub use replay::{Replay, replay};
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -115,9 +116,11 @@ pub struct JournalError {
 }
 
 /// Where entries go: a file for real runs, memory for tests.
+#[async_trait]
 pub trait Journal: Send + Sync {
-    /// Appends and makes durable; returns only then.
-    fn record(&self, entry: &Entry) -> Result<(), JournalError>;
+    /// Appends and makes durable; returns only then. Entries that come at the same time may be made
+    /// durable together.
+    async fn record(&self, entry: &Entry) -> Result<(), JournalError>;
 
     /// Everything recorded so far, oldest first. A torn last line is left out.
     fn entries(&self) -> Result<Vec<Entry>, JournalError>;

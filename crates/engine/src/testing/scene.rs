@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::clock::VirtualClock;
@@ -35,8 +36,9 @@ pub struct FakeJournal {
     cloud: FakeCloud,
 }
 
+#[async_trait]
 impl Journal for FakeJournal {
-    fn record(&self, entry: &Entry) -> Result<(), JournalError> {
+    async fn record(&self, entry: &Entry) -> Result<(), JournalError> {
         let dead = || JournalError {
             path: "memory".to_owned(),
             verb: "written",
@@ -45,15 +47,17 @@ impl Journal for FakeJournal {
         if self.cloud.is_dead() {
             return Err(dead());
         }
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = *written;
-        *written += 1;
+        let number = {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            *written += 1;
+            *written - 1
+        };
         let tear = *self.tear.lock().unwrap_or_else(PoisonError::into_inner);
         if tear == Some(Tear::Before(number)) {
             self.cloud.die();
             return Err(dead());
         }
-        self.kept.record(entry)?;
+        self.kept.record(entry).await?;
         if tear == Some(Tear::After(number)) {
             self.cloud.die();
         }
