@@ -62,6 +62,7 @@ async fn apply_saved(
     session
         .journal()
         .record(&entry)
+        .await
         .map_err(|error| CliError::failed("no call can be made without the journal", &error))?;
     act(session, held, &plan, &observation, if destroys { "destroy" } else { "apply" }, output).await
 }

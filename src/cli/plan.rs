@@ -73,12 +73,20 @@ pub(super) async fn make(
     can_be_saved(session, selection)?;
     let place = session.locate().await?;
     let replay = remembered(session)?;
-    output.bar("observe", "reading what is there", None);
-    let observed = look(session, verb, &replay).await;
-    output.finish("observe");
-    let observation = observed?;
     let options = options(session, selection, verb, Vec::new());
-    let plan = build(&input(session, &place, &options, &replay, &observation));
+    let look_and_build = async || {
+        output.bar("observe", "reading what is there", None);
+        let observed = look(session, verb, &replay).await;
+        output.finish("observe");
+        observed.map(|observation| (build(&input(session, &place, &options, &replay, &observation)), observation))
+    };
+    session.cloud.read_tags_in_bulk(verb == Verb::Apply);
+    let (mut plan, mut observation) = look_and_build().await?;
+    session.cloud.read_tags_in_bulk(false);
+    // The index of tags lags behind: it may say that there is nothing to do, and nothing else.
+    if session.cloud.has_read_tags_in_bulk() && !(plan.is_empty() && plan.is_allowed()) {
+        (plan, observation) = look_and_build().await?;
+    }
     if verb == Verb::Apply {
         feasible(session, &plan).await?;
     }

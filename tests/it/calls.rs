@@ -6,13 +6,12 @@ use std::fmt::Write as _;
 use crate::aws::Aws;
 use crate::env::{Running, TestEnvironment};
 
-/// A stack of `size` × 20 objects of ten kinds, all of which are made at once.
+/// A stack of `size` × 24 objects of eleven kinds, all of which are made at once.
 fn large(size: usize) -> String {
     let mut stack = String::from(
         "stack: large\ntarget: sandbox\nresources:\n  vpc_role: {kind: iam/role, preset: dms-vpc-role}\n  subnets: {kind: \
          dms/subnet_group, subnets: default, depends_on: [vpc_role]}\n  profile: {kind: dms/instance_profile, \
-         subnet_group: subnets}\n  staging: {kind: s3/bucket}\n  warehouse: {kind: redshift/namespace, database: club, \
-         admin: managed, protect: false}\n",
+         subnet_group: subnets}\n  staging: {kind: s3/bucket}\n",
     );
     for line in 0..size {
         for endpoint in 0..7 {
@@ -41,6 +40,13 @@ fn large(size: usize) -> String {
         for role in 0..3 {
             let _infallible =
                 writeln!(stack, "  role_{line}_{role}: {{kind: iam/role, trust: {{services: [dms.amazonaws.com]}}}}");
+        }
+        for house in 0..2 {
+            let _infallible = writeln!(
+                stack,
+                "  warehouse_{line}_{house}: {{kind: redshift/namespace, database: club, admin: managed, protect: false}}
+  workgroup_{line}_{house}: {{kind: redshift/workgroup, namespace: warehouse_{line}_{house}, base_rpu: 8}}"
+            );
         }
         for group in 0..3 {
             let _infallible = writeln!(
@@ -86,8 +92,8 @@ fn calls_of_a_plan(size: usize) -> (BTreeMap<String, usize>, usize, usize) {
 #[test]
 fn a_plan_of_two_hundred_objects_makes_two_calls_per_kind_and_no_more_for_more_objects() {
     let (few, count, _) = calls_of_a_plan(1);
-    assert_eq!(count, 25);
-    let (many, count, kinds) = calls_of_a_plan(10);
+    assert_eq!(count, 28);
+    let (many, count, kinds) = calls_of_a_plan(9);
     assert!(count >= 200, "{count}");
     let total: usize = many.values().sum();
     assert!(total <= 2 * kinds + 5, "{total} calls for {kinds} kinds: {many:#?}");
@@ -102,4 +108,36 @@ fn the_sandbox_says_every_call_it_answers_when_asked() {
     let aws = Aws::at(&address(&line));
     aws.dms("DescribeEndpoints", &serde_json::json!({})).unwrap();
     assert!(sandbox.wait_for("call dms:DescribeEndpoints").is_some());
+}
+
+#[test]
+fn an_index_of_tags_that_lags_behind_is_not_acted_upon() {
+    let mut machine = TestEnvironment::empty();
+    let house = "redshift/namespace, database: club, admin: managed, protect: false";
+    machine.write(
+        "stacks/houses.yaml",
+        &format!(
+            "stack: houses\ntarget: sandbox\ntags: {{team: data}}\nresources:\n  one: {{kind: {house}}}\n  two: {{kind: \
+             {house}}}\n"
+        ),
+    );
+    machine.set("TOWPATH_SPEED", "5000");
+    // The index knows everything but the last change.
+    let aws = Aws::serve(&machine, &["--fault", "stale-list@tagging:GetResources#*"]);
+    machine.set("TOWPATH_SANDBOX_PROXY", &aws.endpoint());
+    machine.expect(0, &["apply", "--yes"]);
+    let answer = aws.redshift("ListNamespaces", &serde_json::json!({})).unwrap();
+    let tag = |house: usize, key: &str, value: &str| {
+        let arn = &answer["namespaces"][house]["namespaceArn"];
+        let tags = serde_json::json!([{"key": key, "value": value}]);
+        aws.redshift("TagResource", &serde_json::json!({"resourceArn": arn, "tags": tags})).unwrap();
+    };
+    tag(0, "team", "others");
+    tag(1, "note", "nothing of ours");
+    let plan = machine.expect(3, &["plan", "--calls"]);
+    assert!(plan.stdout.contains("team") && plan.stdout.contains("others"), "{}", plan.stdout);
+    assert!(plan.stderr.contains("GetResources"), "the index was asked: {}", plan.stderr);
+    machine.expect(0, &["apply", "--yes"]);
+    // The last change was the repair: the index still has the tag as it was before.
+    machine.expect(0, &["plan"]);
 }

@@ -28,6 +28,7 @@ use towpath_engine::secret::{Secret, SecretSource, Secrets};
 use crate::fault::fault;
 use crate::pace::{Bucket, Paced};
 use crate::shared::Shared;
+use crate::tag_index::TagIndex;
 
 /// How to reach AWS; what is `None` comes from the environment and the SDK's usual files.
 #[derive(Clone, Debug, Default)]
@@ -99,6 +100,7 @@ struct Inner {
     fully: AtomicBool,
     heard: Mutex<BTreeSet<String>>,
     namespaces: Shared<Vec<aws_sdk_redshiftserverless::types::Namespace>>,
+    tag_index: TagIndex,
     dms: OnceCell<aws_sdk_databasemigration::Client>,
     cloudwatch_logs: OnceCell<aws_sdk_cloudwatchlogs::Client>,
     ec2: OnceCell<aws_sdk_ec2::Client>,
@@ -108,6 +110,7 @@ struct Inner {
     s3: OnceCell<aws_sdk_s3::Client>,
     secretsmanager: OnceCell<aws_sdk_secretsmanager::Client>,
     sts: OnceCell<aws_sdk_sts::Client>,
+    tagging: OnceCell<aws_sdk_resourcegroupstagging::Client>,
 }
 
 /// Counts calls by `Service.Operation`.
@@ -166,6 +169,7 @@ impl Cloud {
             fully: AtomicBool::new(false),
             heard: Mutex::default(),
             namespaces: Shared::default(),
+            tag_index: TagIndex::default(),
             dms: OnceCell::new(),
             cloudwatch_logs: OnceCell::new(),
             ec2: OnceCell::new(),
@@ -175,6 +179,7 @@ impl Cloud {
             s3: OnceCell::new(),
             secretsmanager: OnceCell::new(),
             sts: OnceCell::new(),
+            tagging: OnceCell::new(),
         }))
     }
 
@@ -230,6 +235,12 @@ impl Cloud {
         sts,
         aws_sdk_sts,
         "sts"
+    );
+    client!(
+        /// The Resource Groups Tagging API.
+        tagging,
+        aws_sdk_resourcegroupstagging,
+        "tagging"
     );
 
     /// S3. Another endpoint than AWS's is addressed by path: bucket names do not resolve there.
@@ -449,6 +460,29 @@ impl Cloud {
     pub fn read_fully(&self) {
         self.look_everywhere();
         self.0.fully.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on tags that a service tells one object at a time may come from the account-wide index,
+    /// which lags behind: for looking whether there is anything to do. `false` ends it.
+    pub fn read_tags_in_bulk(&self, in_bulk: bool) {
+        self.0.tag_index.allow(in_bulk);
+    }
+
+    /// Whether something that was read came from that index, so that it is to be confirmed before it is
+    /// acted upon.
+    pub fn has_read_tags_in_bulk(&self) -> bool {
+        self.0.tag_index.was_asked()
+    }
+
+    /// From now on such tags are read once, and again after this process has written them: for a run,
+    /// which looks at its objects again and again.
+    pub fn remember_tags(&self) {
+        self.0.tag_index.remember();
+    }
+
+    /// Tags that are told one object at a time.
+    pub(crate) fn tag_index(&self) -> &TagIndex {
+        &self.0.tag_index
     }
 
     /// Whether settings are read that no resource declares.

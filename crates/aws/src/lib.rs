@@ -13,3 +13,4 @@ mod pace;
 pub mod redshift_data;
 mod shared;
 pub mod sweep;
+mod tag_index;

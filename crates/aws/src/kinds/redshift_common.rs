@@ -1,9 +1,9 @@
 //! What the kinds of Redshift Serverless share: names, and tags, for which there is no batch call.
 //!
-//! Tags come from the account-wide tag index, and only for objects that look like ours and are not
-//! in it yet (it lags behind) by one call each.
+//! Which objects are asked for their tags is decided here; how, in `tag_index`.
 
 use aws_sdk_redshiftserverless::types::Tag;
+use futures::stream::{StreamExt, TryStreamExt};
 use towpath_engine::fault::Fault;
 use towpath_engine::kind::{Object, Place, Tags, physical_name};
 use towpath_engine::value::Value;
@@ -11,6 +11,9 @@ use towpath_engine::value::Value;
 use super::dms_common::text;
 use crate::cloud::Cloud;
 use crate::fault::fault;
+
+/// How many objects are asked for their tags at the same time.
+const AT_ONCE: usize = 8;
 
 /// Longest name of a namespace or workgroup.
 pub(super) const NAME_LIMIT: usize = 64;
@@ -47,11 +50,19 @@ pub(super) fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Fault> {
 pub(super) async fn read_tags(cloud: &Cloud, objects: &mut [Object]) -> Result<(), Fault> {
     let prefix = format!("{}-", cloud.place().stack.to_lowercase().replace('_', "-"));
     let everywhere = cloud.looks_everywhere();
-    for object in objects {
-        let is_near = everywhere || object.identity.starts_with(&prefix) || cloud.has_heard(&object.identity);
-        if let Some(arn) = text(object, "arn").filter(|_| is_near) {
-            object.tags = list_tags(cloud, &arn).await?;
+    let is_near =
+        |object: &Object| everywhere || object.identity.starts_with(&prefix) || cloud.has_heard(&object.identity);
+    let open = cloud.tag_index().fill(cloud, objects, &is_near).await?;
+    let asked = futures::stream::iter(open.into_iter().map(|(place, arn)| async move {
+        let tags = list_tags(cloud, &arn).await?;
+        Ok::<_, Fault>((place, arn, tags))
+    }));
+    let asked: Vec<_> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
+    for (place, arn, tags) in asked {
+        if let Some(tags) = &tags {
+            cloud.tag_index().keep(&arn, tags);
         }
+        objects[place].tags = tags;
     }
     Ok(())
 }
@@ -68,12 +79,11 @@ async fn list_tags(cloud: &Cloud, arn: &str) -> Result<Option<Tags>, Fault> {
 /// Adds or overwrites tags.
 pub(super) async fn add_tags(cloud: &Cloud, object: &Object, tags: &Tags) -> Result<(), Fault> {
     let call = cloud.redshift_serverless().await.tag_resource();
-    call.resource_arn(text(object, "arn").unwrap_or_default())
-        .set_tags(Some(sdk_tags(tags)?))
-        .send()
-        .await
-        .map(drop)
-        .map_err(fault("redshift-serverless:TagResource"))
+    let arn = text(object, "arn").unwrap_or_default();
+    let written = call.resource_arn(&arn).set_tags(Some(sdk_tags(tags)?)).send().await;
+    // Whatever became of it.
+    cloud.tag_index().forget(&arn);
+    written.map(drop).map_err(fault("redshift-serverless:TagResource"))
 }
 
 /// All namespaces of the account and region; kinds that ask at the same time share the call.
