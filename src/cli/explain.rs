@@ -24,6 +24,6 @@ pub(super) fn run(kind: Option<&str>, output: &Output) -> Result<Exit, CliError>
             None => error.hint("to list all: towpath explain"),
         });
     };
-    output.raw(&page(name, &kind.facts(), &kind.schema(), kind.fields()));
+    output.raw(&page(name, &kind.facts(), kind.schema(), kind.fields()));
     Ok(Exit::Done)
 }

@@ -80,7 +80,7 @@ fn definition(kind: &str) -> String {
 
 /// A kind's block and the definitions it needs, each under a name of its own.
 fn kind_definitions(kind: &dyn AnyKind, place: &str) -> Map {
-    let mut schema = kind.schema();
+    let mut schema = kind.schema().clone();
     adapt(&mut schema, place);
     let Value::Object(mut block) = schema else { return Map::new() };
     let inner = block.remove("$defs");

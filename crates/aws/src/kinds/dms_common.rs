@@ -4,6 +4,8 @@
 //! Nothing here knows a particular kind. DMS folds identifiers to lower case; so does every name
 //! made by [`physical_name`].
 
+use std::collections::HashMap;
+
 use aws_sdk_databasemigration::types::{Filter, Tag};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -128,14 +130,16 @@ async fn list_tags(cloud: &Cloud, arns: &[String]) -> Result<Vec<Tag>, Fault> {
 }
 
 fn give_tags(objects: &mut [Object], tags: &[Tag]) {
+    let mut by_arn: HashMap<String, Tags> = HashMap::new();
+    for tag in tags {
+        if let (Some(arn), Some(key)) = (&tag.resource_arn, &tag.key) {
+            let own = by_arn.entry(arn.to_lowercase()).or_default();
+            own.insert(key.clone(), tag.value.clone().unwrap_or_default());
+        }
+    }
     for object in objects {
         let Some(arn) = text(object, "arn") else { continue };
-        let own = tags
-            .iter()
-            .filter(|tag| tag.resource_arn.as_deref().is_some_and(|of| of.eq_ignore_ascii_case(&arn)))
-            .filter_map(|tag| Some((tag.key.clone()?, tag.value.clone().unwrap_or_default())))
-            .collect();
-        object.tags = Some(own);
+        object.tags = Some(by_arn.remove(&arn.to_lowercase()).unwrap_or_default());
     }
 }
 

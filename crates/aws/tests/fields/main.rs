@@ -60,7 +60,7 @@ fn every_field_has_an_edit() {
         let sheets = cases::of(kind.kind());
         let touched: BTreeSet<String> =
             sheets.iter().flat_map(|sheet| &sheet.edits).flat_map(edit::Edit::touched).collect();
-        let mut fields = fields_of(&kind.schema());
+        let mut fields = fields_of(kind.schema());
         // Another preset is another object, which `another_preset_is_another_role` is about.
         if kind.kind() == "iam/role" {
             fields.remove("preset");

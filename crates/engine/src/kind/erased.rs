@@ -19,7 +19,7 @@ use crate::value::Value;
 pub trait AnyKind: Send + Sync {
     fn kind(&self) -> &'static str;
     fn facts(&self) -> Facts;
-    fn schema(&self) -> Value;
+    fn schema(&self) -> &Value;
     fn fields(&self) -> &BTreeMap<String, FieldFacts>;
     fn parse_error(&self, spec: &Value) -> Option<String>;
     fn name(&self, place: &Place, name: &str, spec: &Value) -> Result<String, Fault>;
@@ -102,8 +102,8 @@ impl<K: Kind> AnyKind for Of<K> {
     fn facts(&self) -> Facts {
         self.kind.facts()
     }
-    fn schema(&self) -> Value {
-        self.schema.clone()
+    fn schema(&self) -> &Value {
+        &self.schema
     }
     fn fields(&self) -> &BTreeMap<String, FieldFacts> {
         &self.fields

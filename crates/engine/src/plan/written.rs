@@ -28,8 +28,7 @@ pub(super) fn tags(kind: &dyn AnyKind, declared: &Value) -> Tags {
     let mut tags = Tags::new();
     for (field, value) in declared.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
         let is_whole = kind.fields().get(field).is_some_and(|fact| fact.change == Change::WriteOnly);
-        let unread =
-            if is_whole { value.clone() } else { unread_members(&schema["properties"][field], &schema, value) };
+        let unread = if is_whole { value.clone() } else { unread_members(&schema["properties"][field], schema, value) };
         if !unread.is_null() {
             let hash = hex::encode(&Sha256::digest(sorted(&unread).to_string().as_bytes())[..8]);
             tags.insert(format!("{WRITTEN}{field}"), hash);

@@ -226,7 +226,7 @@ impl<'a> Names<'a> {
 
     fn block(&self, taken: &Taken<'a>, missing: &mut Vec<Wanted>) -> Result<Declared, DeclareError> {
         let schema = taken.kind.schema();
-        let mut reader = Reader { names: self, taken, root: &schema, referred: BTreeMap::new(), unnamed: Vec::new() };
+        let mut reader = Reader { names: self, taken, root: schema, referred: BTreeMap::new(), unnamed: Vec::new() };
         let state = reader.fields(&taken.object.state);
         let found = Found { object: taken.object, name: &taken.name, referred: &reader.referred };
         let spec = taken.kind.declare(&found, state);
@@ -242,7 +242,7 @@ impl<'a> Names<'a> {
         let spec = names_of(spec);
         let mut spec = spec.as_object().cloned().unwrap_or_default();
         spec.shift_remove("name");
-        if let Some(name) = self.own_name(taken, &spec, &schema) {
+        if let Some(name) = self.own_name(taken, &spec, schema) {
             block.insert("name".to_owned(), json!(name));
         }
         block.extend(spec);
@@ -386,7 +386,7 @@ pub fn written(value: &Value, kind: &dyn AnyKind, field: &str, around: &Surround
     };
     let taken = Taken { kind, object: &object, name: String::new(), along: false };
     let mut reader =
-        Reader { names: &names, taken: &taken, root: &schema, referred: BTreeMap::new(), unnamed: Vec::new() };
+        Reader { names: &names, taken: &taken, root: schema, referred: BTreeMap::new(), unnamed: Vec::new() };
     let mut state = Map::new();
     state.insert(field.to_owned(), value.clone());
     let mut read = reader.fields(&Value::Object(state));

@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         let kind = self.kind()?;
         let schema = kind.schema();
         let block = format!("`{}`", kind.kind());
-        let checker = Checker { root: &schema, block, own: name, names: self.names };
+        let checker = Checker { root: schema, block, own: name, names: self.names };
         let fields: Vec<&Entry> = node.entries().iter().filter(|entry| !COMMON.contains(&entry.key.as_str())).collect();
         let before = self.findings.mistakes.len();
         let spec = checker.fields(&fields, &self.entry.key_span, &mut self.findings);

@@ -40,8 +40,8 @@ impl AnyKind for Served {
     fn facts(&self) -> Facts {
         self.kind.facts.clone()
     }
-    fn schema(&self) -> Value {
-        json!({})
+    fn schema(&self) -> &Value {
+        &Value::Null
     }
     fn fields(&self) -> &BTreeMap<String, FieldFacts> {
         &self.fields
