@@ -58,11 +58,7 @@ impl Aws {
 
     /// Calls an operation of IAM with parameters already encoded.
     pub(crate) fn iam(&self, query: &str) -> String {
-        let body = format!("Version=2010-05-08&{query}");
-        let headers = "content-type: application/x-www-form-urlencoded\r\n";
-        let (status, answer) = self.send("POST /", "iam", headers, body.as_bytes());
-        assert_eq!(status, 200, "{answer}");
-        answer
+        self.query("iam", query).unwrap()
     }
 
     /// Makes or deletes a bucket.
@@ -73,11 +69,15 @@ impl Aws {
 
     /// Calls an operation of EC2 with parameters already encoded.
     pub(crate) fn ec2(&self, query: &str) -> String {
-        let body = format!("Version=2016-11-15&{query}");
+        self.query("ec2", query).unwrap()
+    }
+
+    /// Calls an operation of EC2 or IAM with parameters already encoded; AWS's answer, or `status body`.
+    pub(crate) fn query(&self, service: &str, query: &str) -> Result<String, String> {
+        let version = if service == "ec2" { "2016-11-15" } else { "2010-05-08" };
         let headers = "content-type: application/x-www-form-urlencoded\r\n";
-        let (status, answer) = self.send("POST /", "ec2", headers, body.as_bytes());
-        assert_eq!(status, 200, "{answer}");
-        answer
+        let (status, answer) = self.send("POST /", service, headers, format!("Version={version}&{query}").as_bytes());
+        if status == 200 { Ok(answer) } else { Err(format!("{status} {answer}")) }
     }
 
     fn send(&self, head: &str, service: &str, headers: &str, body: &[u8]) -> (u16, String) {

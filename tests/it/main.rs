@@ -24,6 +24,7 @@ mod lease;
 mod network;
 mod no_state;
 mod plan_output;
+mod random_story;
 mod readme;
 mod reap;
 mod saved_plan;

@@ -21,7 +21,7 @@
 //! `TOWPATH_POINT='crash-after@dms:CreateEndpoint#2' cargo test --test it sweep::STORY` repeats it.
 
 mod points;
-mod stage;
+pub(crate) mod stage;
 mod story;
 mod world;
 

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use towpath_sandbox::{Fault, Options, Sandbox};
 
+use crate::aws::Aws;
 use crate::env::TestEnvironment;
 
 /// How much faster than AWS states pass here: the longest wait of a stack is a fraction of a second.
-pub(super) const SPEED: f64 = 5000.0;
+pub(crate) const SPEED: f64 = 5000.0;
 
 /// How long one command may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -25,31 +26,31 @@ static RUNTIME: LazyLock<Runtime> =
 
 /// What goes wrong in one command.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Accident {
+pub(crate) struct Accident {
     /// Faults of the sandbox, as its catalogue writes them; the crashes among them are kills.
-    pub(super) faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
     /// The journal entry at which the process dies, e.g. `torn:3`.
-    pub(super) entry: Option<String>,
+    pub(crate) entry: Option<String>,
 }
 
 impl Accident {
     /// As it is written in `TOWPATH_POINT`.
-    pub(super) fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         if text.contains('@') { Self::fault(text) } else { Self::entry(text) }
     }
 
     /// Whether the process does not outlive it.
-    pub(super) fn kills(&self) -> bool {
+    pub(crate) fn kills(&self) -> bool {
         self.entry.is_some() || self.faults.iter().any(|fault| fault.starts_with("crash"))
     }
 
     /// One fault of the sandbox.
-    pub(super) fn fault(text: &str) -> Self {
+    pub(crate) fn fault(text: &str) -> Self {
         Self { faults: vec![text.to_owned()], entry: None }
     }
 
     /// A death at a journal entry.
-    pub(super) fn entry(text: &str) -> Self {
+    pub(crate) fn entry(text: &str) -> Self {
         Self { faults: Vec::new(), entry: Some(text.to_owned()) }
     }
 }
@@ -62,19 +63,19 @@ impl fmt::Display for Accident {
 }
 
 /// How a command ended.
-pub(super) struct Played {
+pub(crate) struct Played {
     /// The exit code; `None` when it was killed.
-    pub(super) code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// Everything it wrote.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Whether what was to happen to it happened: a command may end before.
-    pub(super) was_struck: bool,
+    pub(crate) was_struck: bool,
     /// Every call that reached the sandbox, `service:Operation`, in order.
-    pub(super) calls: Vec<String>,
+    pub(crate) calls: Vec<String>,
 }
 
 /// Runs a command to its end or its death.
-pub(super) fn play(environment: &TestEnvironment, arguments: &[&str], accident: &Accident) -> Played {
+pub(crate) fn play(environment: &TestEnvironment, arguments: &[&str], accident: &Accident) -> Played {
     let child: Arc<Mutex<Option<Child>>> = Arc::default();
     let calls: Arc<Mutex<Vec<String>>> = Arc::default();
     // Nothing is killed before there is a process.
@@ -104,6 +105,29 @@ fn reached(fault: &str, calls: &[String]) -> bool {
     let (operation, number) = place.split_once('#').unwrap_or((place, "1"));
     let count = calls.iter().filter(|call| *call == operation).count();
     number.parse::<usize>().is_ok_and(|number| count >= number)
+}
+
+/// The project's sandbox without accidents, for other clients, until it is dropped.
+pub(crate) struct Quiet(Option<Sandbox>);
+
+impl Quiet {
+    /// Serves it.
+    pub(crate) fn of(environment: &TestEnvironment) -> Self {
+        Self(Some(serve(environment, &Accident::default(), &Arc::default(), &Arc::default())))
+    }
+
+    /// A client of it.
+    pub(crate) fn client(&self) -> Aws {
+        Aws::at(&self.0.as_ref().unwrap().endpoint())
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        if let Some(sandbox) = self.0.take() {
+            RUNTIME.block_on(sandbox.shutdown());
+        }
+    }
 }
 
 fn serve(
