@@ -57,13 +57,7 @@ async fn apply_saved(
     plan::stale(&saved.changed_since(&observation))?;
     let plan = saved.plan;
     allowed(&plan)?;
-    let record = Record::Saved { plan: saved.checksum };
-    let entry = Entry { at: session.clock.now(), run: held.run().to_owned(), record };
-    session
-        .journal()
-        .record(&entry)
-        .await
-        .map_err(|error| CliError::failed("no call can be made without the journal", &error))?;
+    record(session, held, Record::Saved { plan: saved.checksum }).await?;
     act(session, held, &plan, &observation, if destroys { "destroy" } else { "apply" }, output).await
 }
 
@@ -93,10 +87,31 @@ pub(super) async fn act(
     verb: &str,
     output: &Output,
 ) -> Result<Exit, CliError> {
+    remember_kinds(session, held, observation).await?;
     let tasks = slots::deleted(session, plan, observation).await?;
     let result = carry_out(session, held, plan, verb, output).await;
     slots::release_deleted(session, tasks, held.run(), output).await?;
     result
+}
+
+/// Writes into a journal that does not know it where the stack has objects, once all kinds were looked
+/// at: the run may be cut off, and the next one looks where the journal says.
+async fn remember_kinds(session: &Session, held: &Held, observation: &Observation) -> Result<(), CliError> {
+    let has_seen_all = session.registry.names().all(|kind| observation.objects.contains_key(kind));
+    if !has_seen_all || plan::remembered(session)?.knows_all_kinds {
+        return Ok(());
+    }
+    let kinds = observation.kinds_of(&session.stack.name);
+    record(session, held, Record::Looked { kinds }).await
+}
+
+async fn record(session: &Session, held: &Held, record: Record) -> Result<(), CliError> {
+    let entry = Entry { at: session.clock.now(), run: held.run().to_owned(), record };
+    session
+        .journal()
+        .record(&entry)
+        .await
+        .map_err(|error| CliError::failed("no call can be made without the journal", &error))
 }
 
 /// Shows a plan that is about to be asked about.

@@ -111,7 +111,7 @@ pub(super) async fn look(session: &Session, verb: Verb, replay: &Replay) -> Resu
     let read = |fault| CliError::failed("cannot read what is there", &fault);
     let place = session.locate().await?;
     let mut also: Vec<String> = replay.kinds.iter().cloned().collect();
-    if also.is_empty() || verb == Verb::Destroy {
+    if !replay.knows_all_kinds || verb == Verb::Destroy {
         session.cloud.look_everywhere();
         also = session.registry.names().map(str::to_owned).collect();
     }

@@ -19,6 +19,7 @@
 
 mod account;
 mod answers;
+mod found;
 mod invent;
 mod model;
 mod outsider;

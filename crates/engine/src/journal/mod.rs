@@ -11,6 +11,8 @@ pub use file::FileJournal;
 pub use memory::MemoryJournal;
 pub use replay::{Replay, replay};
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,12 @@ pub enum Record {
         verb: String,
         /// Hash of the stack.
         stack_hash: String,
+    },
+    /// Every kind was looked at, as it must be where no journal says where to look. From here on the
+    /// journal knows every kind that holds an object of the stack.
+    Looked {
+        /// Those that did.
+        kinds: BTreeSet<String>,
     },
     /// The run does what a saved plan says.
     Saved {

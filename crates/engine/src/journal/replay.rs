@@ -17,8 +17,11 @@ pub struct Replay {
     pub must_resume: BTreeSet<Address>,
     /// The identity of every object that was made, or meant to be, and not deleted, for kinds that carry no tags.
     pub made: BTreeMap<Address, String>,
-    /// Every kind that was ever touched.
+    /// Every kind that was ever touched, or held an object of the stack when all were looked at.
     pub kinds: BTreeSet<String>,
+    /// Whether `kinds` is all there is to know. A journal that begins in the middle of a stack's
+    /// life (its folder was lost, a run was killed right after) knows less.
+    pub knows_all_kinds: bool,
     /// When saved plans were applied, in whole or in part, by their checksums.
     pub applied: BTreeMap<String, DateTime<Utc>>,
     /// Seconds by kind and action, oldest first.
@@ -42,6 +45,10 @@ pub fn replay(entries: &[Entry]) -> Replay {
     for entry in entries {
         match &entry.record {
             Record::Began { .. } | Record::Ended { complete: false } => {}
+            Record::Looked { kinds } => {
+                result.kinds.extend(kinds.iter().cloned());
+                result.knows_all_kinds = true;
+            }
             Record::Saved { plan } => drop(result.applied.insert(plan.clone(), entry.at)),
             // A complete run has seen everything that runs before it had left open.
             Record::Ended { complete: true } => open.clear(),

@@ -1,0 +1,61 @@
+//! What the stories have found, each as a story of its own that needs no chance.
+
+use serde_json::json;
+
+use super::account::{self, Object};
+use crate::env::TestEnvironment;
+use crate::sweep::stage::{Accident, Quiet, play};
+
+const APPLY: [&str; 2] = ["apply", "--yes"];
+
+fn project(resources: &str) -> TestEnvironment {
+    let mut project = TestEnvironment::empty();
+    project.set("SOURCE_PASSWORD", "first secret");
+    project.write("stacks/tide.yaml", &stack(resources));
+    project
+}
+
+fn stack(resources: &str) -> String {
+    format!("stack: tide\ntarget: sandbox\nresources:\n{resources}")
+}
+
+/// Runs a command, with a fault unless it is empty, and insists on how it ends.
+#[track_caller]
+fn run(project: &TestEnvironment, arguments: &[&str], fault: &str, code: Option<i32>) -> String {
+    let accident = if fault.is_empty() { Accident::default() } else { Accident::fault(fault) };
+    let played = play(project, arguments, &accident);
+    assert_eq!(played.code, code, "{}", played.text);
+    played.text
+}
+
+fn account(project: &TestEnvironment) -> Vec<Object> {
+    account::read(&Quiet::of(project).client())
+}
+
+#[track_caller]
+fn object(project: &TestEnvironment, name: &str) -> Object {
+    let account = account(project);
+    account.iter().find(|object| object.name == name).unwrap_or_else(|| panic!("no {name} in {account:#?}")).clone()
+}
+
+#[test]
+fn a_run_cut_off_after_the_folder_was_lost_hides_nothing_that_was_removed() {
+    let guard = "  guard: {kind: ec2/security_group}\n";
+    let role = "  reader: {kind: iam/role, trust: {services: [dms.amazonaws.com]}}\n";
+    let provider = "  upper: {kind: dms/data_provider, engine: postgres, host: db.example.com, database: club}\n";
+    let shared = "  vpcrole: {kind: iam/role, preset: dms-vpc-role}\n";
+    let project = project(&[guard, role, provider, shared].concat());
+    run(&project, &APPLY, "", Some(0));
+    project.write("stacks/tide.yaml", &stack(guard));
+    std::fs::remove_dir_all(project.path().join(".towpath/tide")).unwrap();
+    // A part of the stack, and a run that dies: neither knows less than the tags do.
+    project.write(
+        "stacks/tide.yaml",
+        &stack("  guard: {kind: ec2/security_group}\n  watch: {kind: ec2/security_group}\n"),
+    );
+    run(&project, &["apply", "--yes", "--target", "watch"], "crash-after@ec2:CreateSecurityGroup#1", None);
+    run(&project, &APPLY, "", Some(0));
+    let left: Vec<String> = account(&project).into_iter().map(|object| object.name).collect();
+    assert_eq!(json!(left), json!(["tide-guard", "tide-watch", "dms-vpc-role"]));
+    assert_eq!(object(&project, "dms-vpc-role").tag("towpath:used-by:tide"), "released");
+}
