@@ -38,6 +38,26 @@ fn object(project: &TestEnvironment, name: &str) -> Object {
     account.iter().find(|object| object.name == name).unwrap_or_else(|| panic!("no {name} in {account:#?}")).clone()
 }
 
+const GROUPS: &str = "  watch: {kind: ec2/security_group, description: watches}
+  guard: {kind: ec2/security_group, ingress: [{port: 5432, from: watch}, {port: 5439, from: self}], egress: [{protocol: all, to: watch}]}
+";
+
+#[test]
+fn a_group_that_rules_of_another_group_name_is_made_again_and_named_again() {
+    let project = project(GROUPS);
+    run(&project, &APPLY, "", Some(0));
+    let (watch, guard) = (object(&project, "tide-watch"), object(&project, "tide-guard"));
+    project.write("stacks/tide.yaml", &stack(GROUPS).replace("watches", "looks on"));
+    // Only the one group: the rules of the other are not touched, so it stays and its holder is named.
+    let text = run(&project, &["apply", "--yes", "--target", "watch"], "", Some(4));
+    assert!(text.contains("tide-guard"), "{text}");
+    assert_eq!(object(&project, "tide-guard"), guard);
+    run(&project, &APPLY, "", Some(0));
+    run(&project, &["plan"], "", Some(0));
+    assert_ne!(object(&project, "tide-watch").id, watch.id);
+    assert_eq!(object(&project, "tide-guard"), guard, "the same group, with the same rules by name");
+}
+
 #[test]
 fn a_run_cut_off_after_the_folder_was_lost_hides_nothing_that_was_removed() {
     let guard = "  guard: {kind: ec2/security_group}\n";

@@ -20,6 +20,7 @@ use super::dms_common::{SYNCHRONOUS, SYNCHRONOUS_POLL, state};
 use crate::cloud::{Cloud, ec2_tags};
 use crate::fault::{fault, unfinished};
 
+mod holds;
 mod rules;
 mod spec;
 
@@ -178,22 +179,6 @@ impl SecurityGroup {
     async fn delete_once(&self, group: &str) -> Result<(), Fault> {
         let call = self.cloud.ec2().await.delete_security_group().group_id(group);
         call.send().await.map(drop).map_err(fault("ec2:DeleteSecurityGroup"))
-    }
-
-    /// Takes away what keeps groups alive for no reason: own rules that name other groups (two groups
-    /// that name each other could never go), and interfaces that DMS left behind.
-    async fn clear(&self, group: &str) -> Result<(), Fault> {
-        let rules = self.rules(group).await?;
-        for direction in [Direction::Ingress, Direction::Egress] {
-            let crossing = rules.iter().filter(|rule| {
-                let other = rule.referenced_group_info().and_then(|other| other.group_id());
-                rule.is_egress().unwrap_or_default() == (direction == Direction::Egress)
-                    && other.is_some_and(|other| other != group)
-            });
-            let ids = crossing.filter_map(|rule| rule.security_group_rule_id.clone()).collect();
-            self.revoke(group, ids, direction).await?;
-        }
-        super::ec2_interfaces::clear(&self.cloud, "group-id", group).await
     }
 
     /// The id of the only VPC with these tags.
@@ -393,10 +378,13 @@ impl Kind for SecurityGroup {
         Ok(())
     }
 
-    async fn delete(&self, object: &Object, _options: &DeleteOptions) -> Result<(), Fault> {
+    async fn delete(&self, object: &Object, options: &DeleteOptions) -> Result<(), Fault> {
         match self.delete_once(&object.identity).await {
             Err(fault) if fault.class == FaultClass::Busy => {
                 self.clear(&object.identity).await?;
+                if options.whole_stack {
+                    self.forget(object).await?;
+                }
                 self.delete_once(&object.identity).await
             }
             other => other,
@@ -408,18 +396,7 @@ impl Kind for SecurityGroup {
     }
 
     async fn holders(&self, object: &Object) -> Result<Vec<String>, Fault> {
-        let mut holders = super::vpc::interfaces(&self.cloud, "group-id", &object.identity).await?;
-        for group in self.groups(None).await? {
-            let mut permissions = group.ip_permissions().iter().chain(group.ip_permissions_egress());
-            let names_it = permissions.any(|permission| {
-                permission.user_id_group_pairs().iter().any(|pair| pair.group_id() == Some(&object.identity))
-            });
-            if names_it && group.group_id() != Some(&object.identity) {
-                let (id, name) = (group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default());
-                holders.push(format!("a rule of security group {id} ({name})"));
-            }
-        }
-        Ok(holders)
+        self.held_by(&object.identity).await
     }
 
     fn examples(&self, _place: &Place) -> Vec<Example> {

@@ -242,7 +242,7 @@ async fn change(world: &World, kind: &dyn AnyKind, what: &str, identity: &str, c
 
 async fn delete(world: &World, kind: &dyn AnyKind, what: &str, identity: &str) {
     let object = world.ready(kind, identity).await;
-    let options = DeleteOptions { final_snapshot: None, force: true };
+    let options = DeleteOptions { force: true, ..DeleteOptions::default() };
     world.insist(what, || kind.delete(&object, &options)).await;
     world.gone(kind, identity).await;
     let again = kind.delete(&object, &options).await;

@@ -388,7 +388,11 @@ impl One<'_> {
 
     async fn delete(&self) -> Result<Outcome, Halt> {
         let facts = self.kind.facts();
-        let options = DeleteOptions { final_snapshot: self.step.final_snapshot.clone(), force: true };
+        let options = DeleteOptions {
+            final_snapshot: self.step.final_snapshot.clone(),
+            force: true,
+            whole_stack: !self.run.plan.partial,
+        };
         let began = self.run.context.clock.now();
         let mut attempt = 0;
         loop {

@@ -31,6 +31,9 @@ pub struct DeleteOptions {
     pub final_snapshot: Option<String>,
     /// The loss of data was agreed to: empty the bucket, force the secret.
     pub force: bool,
+    /// The plan is about the whole stack: what other objects of it lose with this one, their own
+    /// updates or the next plan give back.
+    pub whole_stack: bool,
 }
 
 /// A spec and the same spec changed: the contract test creates the first and updates to each
