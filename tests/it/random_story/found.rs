@@ -59,6 +59,21 @@ fn a_group_that_rules_of_another_group_name_is_made_again_and_named_again() {
 }
 
 #[test]
+fn a_network_that_lost_its_tags_when_it_was_made_has_its_name() {
+    let project = project(
+        "  net: {kind: ec2/vpc, cidr: 10.20.0.0/16}
+  neta: {kind: ec2/subnet, vpc: net, cidr: 10.20.1.0/24}
+  way: {kind: ec2/vpc_endpoint, vpc: net, service: s3}
+",
+    );
+    run(&project, &APPLY, "lost-tags@ec2:Create*#*", Some(0));
+    for key in ["net", "neta", "way"] {
+        assert_eq!(object(&project, &format!("tide-{key}")).tag("towpath:resource"), key);
+    }
+    run(&project, &["plan"], "", Some(0));
+}
+
+#[test]
 fn a_run_cut_off_after_the_folder_was_lost_hides_nothing_that_was_removed() {
     let guard = "  guard: {kind: ec2/security_group}\n";
     let role = "  reader: {kind: iam/role, trust: {services: [dms.amazonaws.com]}}\n";

@@ -17,7 +17,7 @@ use towpath_engine::value::Value;
 
 use super::dms_common::{SYNCHRONOUS, SYNCHRONOUS_POLL, state};
 use super::security_group::tag_specification;
-use super::vpc::{NAME_TAG, add_tags, canonical_block, ec2_arn, interfaces, named, wrong_block};
+use super::vpc::{NAME_TAG, add_tags, add_tags_and_name, canonical_block, ec2_arn, interfaces, named, wrong_block};
 use crate::cloud::{Cloud, ec2_tags};
 use crate::fault::fault;
 
@@ -165,7 +165,7 @@ impl Kind for Subnet {
     }
 
     async fn tag(&self, object: &Object, tags: &Tags) -> Result<(), Fault> {
-        add_tags(&self.cloud, &object.identity, tags).await
+        add_tags_and_name(&self.cloud, object, tags).await
     }
 
     async fn holders(&self, object: &Object) -> Result<Vec<String>, Fault> {

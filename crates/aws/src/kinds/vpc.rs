@@ -141,6 +141,21 @@ pub(super) fn named(tags: &Tags, name: &str) -> Tags {
     all
 }
 
+/// Writes tags on a thing whose name is one of them. One that has no name lost it with its other tags
+/// when it was made, and gets the one that it was made with.
+pub(super) async fn add_tags_and_name(cloud: &Cloud, object: &Object, tags: &Tags) -> Result<(), Fault> {
+    let has_name = object.outputs.get("name").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+    let owner = tags.get(tag::STACK).zip(tags.get(tag::RESOURCE));
+    let tags = match owner.filter(|_| !has_name) {
+        Some((stack, resource)) => {
+            let place = Place { stack: stack.clone(), ..cloud.place() };
+            named(tags, &physical_name(&place, resource, 255))
+        }
+        None => tags.clone(),
+    };
+    add_tags(cloud, &object.identity, &tags).await
+}
+
 /// Adds or overwrites tags of a thing of EC2.
 pub(super) async fn add_tags(cloud: &Cloud, id: &str, tags: &Tags) -> Result<(), Fault> {
     let call = cloud.ec2().await.create_tags().resources(id).set_tags(Some(sdk_tags(tags)));
@@ -247,7 +262,7 @@ impl Kind for Vpc {
     }
 
     async fn tag(&self, object: &Object, tags: &Tags) -> Result<(), Fault> {
-        add_tags(&self.cloud, &object.identity, tags).await
+        add_tags_and_name(&self.cloud, object, tags).await
     }
 
     async fn holders(&self, object: &Object) -> Result<Vec<String>, Fault> {

@@ -25,7 +25,7 @@ use towpath_engine::value::Value;
 use super::dms_common::{SYNCHRONOUS, state};
 use super::iam_role::policy;
 use super::security_group::tag_specification;
-use super::vpc::{NAME_TAG, add_tags, ec2_arn, named};
+use super::vpc::{NAME_TAG, add_tags, add_tags_and_name, ec2_arn, named};
 use crate::cloud::{Cloud, ec2_tags};
 use crate::fault::{classify, fault};
 
@@ -385,7 +385,7 @@ impl Kind for VpcEndpoint {
     }
 
     async fn tag(&self, object: &Object, tags: &Tags) -> Result<(), Fault> {
-        add_tags(&self.cloud, &object.identity, tags).await
+        add_tags_and_name(&self.cloud, object, tags).await
     }
 
     fn examples(&self, _place: &Place) -> Vec<Example> {
