@@ -19,7 +19,8 @@ const PLACE: &str = "eu-north-1:111122223333";
 pub(super) struct Object {
     pub(super) kind: &'static str,
     pub(super) name: String,
-    /// The id or ARN that the service gave it; another object of the same name has another one.
+    /// The id that the service gave it, or its ARN and when it was made: another object of the same name
+    /// has another one, save endpoints and subnet groups, of which DMS does not say when they were made.
     pub(super) id: String,
     pub(super) arn: String,
     pub(super) fields: Map<String, Value>,
@@ -230,7 +231,13 @@ fn dms(aws: &Aws, objects: &mut Vec<Object>) {
             "subnet_group": one["ReplicationSubnetGroup"]["ReplicationSubnetGroupIdentifier"],
             "security_groups": each(&one["VpcSecurityGroups"], "VpcSecurityGroupId"),
         });
-        objects.push(object("dms/replication_instance", &one["ReplicationInstanceIdentifier"], arn, text(arn), fields));
+        objects.push(object(
+            "dms/replication_instance",
+            &one["ReplicationInstanceIdentifier"],
+            &since(arn, &one["InstanceCreateTime"]),
+            text(arn),
+            fields,
+        ));
     }
     for one in list("DescribeEndpoints", "Endpoints") {
         let arn = &one["EndpointArn"];
@@ -257,9 +264,21 @@ fn dms(aws: &Aws, objects: &mut Vec<Object>) {
             "target": one["TargetEndpointArn"], "mode": one["MigrationType"],
             "tables": schemas.collect::<Vec<_>>(), "settings": settings["FullLoadSettings"]["CommitRate"],
         });
-        objects.push(object("dms/replication_task", &one["ReplicationTaskIdentifier"], arn, text(arn), fields));
+        objects.push(object(
+            "dms/replication_task",
+            &one["ReplicationTaskIdentifier"],
+            &since(arn, &one["ReplicationTaskCreationDate"]),
+            text(arn),
+            fields,
+        ));
     }
     conversion(&list, objects);
+}
+
+/// An ARN and when the object was made: DMS makes an ARN of the name where it is told to.
+fn since(arn: &Value, time: &Value) -> Value {
+    assert!(!time.is_null(), "{arn} says when it was made");
+    json!(format!("{} of {time}", text(arn)))
 }
 
 fn conversion(list: &dyn Fn(&str, &str) -> Vec<Value>, objects: &mut Vec<Object>) {
@@ -271,7 +290,13 @@ fn conversion(list: &dyn Fn(&str, &str) -> Vec<Value>, objects: &mut Vec<Object>
             "host": settings["ServerName"], "port": settings["Port"], "database": settings["DatabaseName"],
             "ssl_mode": settings["SslMode"],
         });
-        objects.push(object("dms/data_provider", &one["DataProviderName"], arn, text(arn), fields));
+        objects.push(object(
+            "dms/data_provider",
+            &one["DataProviderName"],
+            &since(arn, &one["DataProviderCreationTime"]),
+            text(arn),
+            fields,
+        ));
     }
     for one in list("DescribeInstanceProfiles", "InstanceProfiles") {
         let arn = &one["InstanceProfileArn"];
@@ -279,7 +304,13 @@ fn conversion(list: &dyn Fn(&str, &str) -> Vec<Value>, objects: &mut Vec<Object>
             "description": one["Description"], "subnet_group": one["SubnetGroupIdentifier"],
             "public": one["PubliclyAccessible"], "security_groups": each(&one["VpcSecurityGroups"], ""),
         });
-        objects.push(object("dms/instance_profile", &one["InstanceProfileName"], arn, text(arn), fields));
+        objects.push(object(
+            "dms/instance_profile",
+            &one["InstanceProfileName"],
+            &since(arn, &one["InstanceProfileCreationTime"]),
+            text(arn),
+            fields,
+        ));
     }
     for one in list("DescribeMigrationProjects", "MigrationProjects") {
         let arn = &one["MigrationProjectArn"];
@@ -288,7 +319,13 @@ fn conversion(list: &dyn Fn(&str, &str) -> Vec<Value>, objects: &mut Vec<Object>
             "description": one["Description"], "source": provider("SourceDataProviderDescriptors"),
             "target": provider("TargetDataProviderDescriptors"), "instance_profile": one["InstanceProfileArn"],
         });
-        objects.push(object("dms/migration_project", &one["MigrationProjectName"], arn, text(arn), fields));
+        objects.push(object(
+            "dms/migration_project",
+            &one["MigrationProjectName"],
+            &since(arn, &one["MigrationProjectCreationTime"]),
+            text(arn),
+            fields,
+        ));
     }
 }
 

@@ -22,7 +22,7 @@ fn secrets(aws: &Aws, operation: &str, input: &Value) -> Answer {
 
 /// Deletes an object.
 pub(super) fn delete(aws: &Aws, object: &Object) -> Answer {
-    let (name, id) = (object.name.as_str(), object.id.as_str());
+    let (name, id, arn) = (object.name.as_str(), object.id.as_str(), object.arn.as_str());
     let dms = |operation: &str, member: &str, value: &str| done(aws.dms(operation, &json!({ member: value })));
     match object.kind {
         "ec2/vpc" => done(aws.query("ec2", &format!("Action=DeleteVpc&VpcId={id}"))),
@@ -30,12 +30,12 @@ pub(super) fn delete(aws: &Aws, object: &Object) -> Answer {
         "ec2/security_group" => done(aws.query("ec2", &format!("Action=DeleteSecurityGroup&GroupId={id}"))),
         "ec2/vpc_endpoint" => done(aws.query("ec2", &format!("Action=DeleteVpcEndpoints&VpcEndpointId.1={id}"))),
         "dms/subnet_group" => dms("DeleteReplicationSubnetGroup", "ReplicationSubnetGroupIdentifier", name),
-        "dms/replication_instance" => dms("DeleteReplicationInstance", "ReplicationInstanceArn", id),
-        "dms/endpoint" => dms("DeleteEndpoint", "EndpointArn", id),
-        "dms/replication_task" => dms("DeleteReplicationTask", "ReplicationTaskArn", id),
-        "dms/data_provider" => dms("DeleteDataProvider", "DataProviderIdentifier", id),
-        "dms/instance_profile" => dms("DeleteInstanceProfile", "InstanceProfileIdentifier", id),
-        "dms/migration_project" => dms("DeleteMigrationProject", "MigrationProjectIdentifier", id),
+        "dms/replication_instance" => dms("DeleteReplicationInstance", "ReplicationInstanceArn", arn),
+        "dms/endpoint" => dms("DeleteEndpoint", "EndpointArn", arn),
+        "dms/replication_task" => dms("DeleteReplicationTask", "ReplicationTaskArn", arn),
+        "dms/data_provider" => dms("DeleteDataProvider", "DataProviderIdentifier", arn),
+        "dms/instance_profile" => dms("DeleteInstanceProfile", "InstanceProfileIdentifier", arn),
+        "dms/migration_project" => dms("DeleteMigrationProject", "MigrationProjectIdentifier", arn),
         "iam/role" => delete_role(aws, object),
         "redshift/namespace" => done(aws.redshift("DeleteNamespace", &json!({ "namespaceName": name }))),
         "redshift/workgroup" => done(aws.redshift("DeleteWorkgroup", &json!({ "workgroupName": name }))),
@@ -64,7 +64,7 @@ fn delete_role(aws: &Aws, role: &Object) -> Answer {
 
 /// Changes something about an object.
 pub(super) fn change(aws: &Aws, object: &Object) -> Answer {
-    let (name, id) = (object.name.as_str(), object.id.as_str());
+    let (name, id, arn) = (object.name.as_str(), object.id.as_str(), object.arn.as_str());
     match object.kind {
         "ec2/vpc" => done(aws.query(
             "ec2",
@@ -82,20 +82,20 @@ pub(super) fn change(aws: &Aws, object: &Object) -> Answer {
         "dms/subnet_group" => Err("nothing to change".to_owned()),
         "dms/replication_instance" => done(aws.dms(
             "ModifyReplicationInstance",
-            &json!({ "ReplicationInstanceArn": id, "ReplicationInstanceClass": "dms.r5.large", "ApplyImmediately": true }),
+            &json!({ "ReplicationInstanceArn": arn, "ReplicationInstanceClass": "dms.r5.large", "ApplyImmediately": true }),
         )),
-        "dms/endpoint" => done(aws.dms("ModifyEndpoint", &json!({ "EndpointArn": id, "ServerName": "odd.example.com" }))),
+        "dms/endpoint" => done(aws.dms("ModifyEndpoint", &json!({ "EndpointArn": arn, "ServerName": "odd.example.com" }))),
         "dms/replication_task" => {
-            done(aws.dms("ModifyReplicationTask", &json!({ "ReplicationTaskArn": id, "MigrationType": "cdc" })))
+            done(aws.dms("ModifyReplicationTask", &json!({ "ReplicationTaskArn": arn, "MigrationType": "cdc" })))
         }
         "dms/data_provider" => {
-            done(aws.dms("ModifyDataProvider", &json!({ "DataProviderIdentifier": id, "Description": "odd" })))
+            done(aws.dms("ModifyDataProvider", &json!({ "DataProviderIdentifier": arn, "Description": "odd" })))
         }
         "dms/instance_profile" => {
-            done(aws.dms("ModifyInstanceProfile", &json!({ "InstanceProfileIdentifier": id, "Description": "odd" })))
+            done(aws.dms("ModifyInstanceProfile", &json!({ "InstanceProfileIdentifier": arn, "Description": "odd" })))
         }
         "dms/migration_project" => {
-            done(aws.dms("ModifyMigrationProject", &json!({ "MigrationProjectIdentifier": id, "Description": "odd" })))
+            done(aws.dms("ModifyMigrationProject", &json!({ "MigrationProjectIdentifier": arn, "Description": "odd" })))
         }
         "iam/role" => {
             let arn = object.fields["policies"].as_array().unwrap().first().cloned().unwrap_or_default();
