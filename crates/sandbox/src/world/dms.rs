@@ -25,6 +25,8 @@ pub(crate) struct Dms {
     pub(crate) endpoints: IndexMap<String, Endpoint>,
     /// Replication tasks.
     pub(crate) tasks: IndexMap<String, Task>,
+    /// Configurations of DMS Serverless.
+    pub(crate) replications: IndexMap<String, Replication>,
     /// Connection tests.
     pub(crate) connections: Vec<Connection>,
     /// Data providers.
@@ -43,6 +45,17 @@ impl Dms {
     /// Every object that bears tags, by ARN.
     pub(crate) fn tagged(&self) -> Vec<(String, Tags)> {
         self.tags.iter().map(|(arn, tags)| (arn.clone(), tags.clone())).collect()
+    }
+
+    /// The work of every task and of every serverless replication.
+    pub(crate) fn works(&self) -> impl Iterator<Item = &Work> {
+        self.tasks.values().map(|task| &task.work).chain(self.replications.values().map(|one| &one.work))
+    }
+
+    /// The work of the task or replication with an ARN.
+    pub(crate) fn work_mut(&mut self, arn: &str) -> Option<&mut Work> {
+        let tasks = self.tasks.values_mut().map(|task| &mut task.work);
+        tasks.chain(self.replications.values_mut().map(|one| &mut one.work)).find(|work| work.arn == arn)
     }
 }
 
@@ -89,6 +102,13 @@ impl Lifecycle {
     /// Whether it ends with the object gone.
     pub(crate) fn ends(&self) -> bool {
         self.next.last().is_some_and(|(_, state)| state == GONE)
+    }
+
+    /// The moment at which it leaves a state that it passes through.
+    pub(crate) fn after(&self, state: &str) -> Option<Timestamp> {
+        let at = self.next.iter().position(|(_, next)| next == state);
+        let next = if self.state == state { Some(0) } else { at.map(|at| at + 1) };
+        self.next.get(next?).map(|(at, _)| *at)
     }
 
     /// The moment of the last change that is planned.
@@ -194,10 +214,9 @@ impl Outcome {
     }
 }
 
-/// A replication task.
+/// What is carried from where to where, and how far that is: a task's, or a serverless replication's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the name of the wire's member")]
-pub(crate) struct Task {
+pub(crate) struct Work {
     /// Its identifier.
     pub(crate) identifier: String,
     /// Its arn.
@@ -206,16 +225,12 @@ pub(crate) struct Task {
     pub(crate) source_arn: String,
     /// Its target arn.
     pub(crate) target_arn: String,
-    /// Its instance arn.
-    pub(crate) instance_arn: String,
     /// Its migration type.
     pub(crate) migration_type: String,
     /// Its mappings.
     pub(crate) mappings: String,
     /// The declared settings; defaults are filled in when read.
     pub(crate) settings: Value,
-    /// Its task data.
-    pub(crate) task_data: Option<String>,
     /// Where change data capture begins.
     #[serde(default)]
     pub(crate) cdc_start: Option<String>,
@@ -246,8 +261,135 @@ pub(crate) struct Task {
     pub(crate) start_type: String,
     /// The tables of the run at hand, or of the last one.
     pub(crate) tables: Vec<TableProgress>,
-    /// Who copies rows for the task, and when it last said so.
+    /// Who copies rows for it, and when it last said so.
     pub(crate) owner: Option<(String, Timestamp)>,
+}
+
+/// The states between the start of a task or a serverless replication and its running, in their order. Source: DMS user
+/// guide, "AWS DMS Serverless components".
+const BEGINNING: [&str; 8] = [
+    "starting",
+    "initializing",
+    "preparing_metadata_resources",
+    "testing_connection",
+    "fetching_metadata",
+    "calculating_capacity",
+    "provisioning_capacity",
+    "replication_starting",
+];
+
+impl Work {
+    /// Work that was never begun.
+    pub(crate) fn new(identifier: String, arn: String, created: Timestamp, lifecycle: Lifecycle) -> Self {
+        Self {
+            identifier,
+            arn,
+            source_arn: String::new(),
+            target_arn: String::new(),
+            migration_type: String::new(),
+            mappings: String::new(),
+            settings: Value::Object(Map::new()),
+            cdc_start: None,
+            cdc_stop: None,
+            created,
+            lifecycle,
+            failure: None,
+            stop_reason: None,
+            fresh_start: None,
+            started: None,
+            stopped: None,
+            load_started: None,
+            load_finished: None,
+            run: 0,
+            start_type: String::new(),
+            tables: Vec::new(),
+            owner: None,
+        }
+    }
+
+    /// Whether it reads or writes this endpoint, and is not gone.
+    pub(crate) fn uses(&self, endpoint: &str, now: Timestamp) -> bool {
+        (self.source_arn == endpoint || self.target_arn == endpoint) && !self.lifecycle.is_gone(now)
+    }
+
+    /// Whether it was started and does not run yet.
+    pub(crate) fn begins(&self, now: Timestamp) -> bool {
+        BEGINNING.contains(&self.lifecycle.at(now))
+    }
+
+    /// Whether it was started and has no end yet.
+    pub(crate) fn is_busy(&self, now: Timestamp) -> bool {
+        self.begins(now) || ["running", "stopping"].contains(&self.lifecycle.at(now))
+    }
+
+    /// Notes a start of this type and forgets what the run before has left, unless this one goes on with it.
+    pub(crate) fn begin(&mut self, start_type: &str, lifecycle: Lifecycle, now: Timestamp) {
+        self.lifecycle = lifecycle;
+        self.run += 1;
+        start_type.clone_into(&mut self.start_type);
+        self.started = Some(now);
+        self.failure = None;
+        self.stop_reason = None;
+        self.stopped = None;
+        if start_type != "resume-processing" {
+            self.fresh_start = Some(now);
+            self.load_started = None;
+            self.load_finished = None;
+            self.tables.clear();
+        }
+    }
+}
+
+/// A replication task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the name of the wire's member")]
+pub(crate) struct Task {
+    /// What it carries.
+    #[serde(flatten)]
+    pub(crate) work: Work,
+    /// Its instance arn.
+    pub(crate) instance_arn: String,
+    /// Its task data.
+    pub(crate) task_data: Option<String>,
+}
+
+/// A configuration of DMS Serverless with its one replication.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Replication {
+    /// What it carries.
+    #[serde(flatten)]
+    pub(crate) work: Work,
+    /// Its supplemental settings.
+    pub(crate) supplemental: Option<String>,
+    /// Its subnet group.
+    pub(crate) subnet_group: String,
+    /// Its compute configuration, as it is answered.
+    pub(crate) compute: Map<String, Value>,
+    /// When it was changed last.
+    pub(crate) updated: Timestamp,
+    /// Its capacity, once there was any: provisioning, provisioned, deprovisioning, deprovisioned.
+    pub(crate) capacity: Option<Lifecycle>,
+    /// When its capacity is taken away.
+    pub(crate) deprovisioned_at: Option<Timestamp>,
+}
+
+impl Replication {
+    /// Whether its capacity was taken away, and with it what is known of its tables.
+    pub(crate) fn is_deprovisioned(&self, now: Timestamp) -> bool {
+        self.capacity.as_ref().is_some_and(|capacity| capacity.at(now) == "deprovisioned")
+    }
+
+    /// Whether it has capacity.
+    pub(crate) fn is_provisioned(&self, now: Timestamp) -> bool {
+        self.capacity.as_ref().is_some_and(|capacity| capacity.at(now) == "provisioned")
+    }
+
+    /// Its work has come to an end: its capacity is taken away between these two moments.
+    pub(crate) fn release(&mut self, from: Timestamp, until: Timestamp) {
+        self.deprovisioned_at = Some(until);
+        let capacity = Lifecycle::steady("provisioned").then(from, "deprovisioning").then(until, "deprovisioned");
+        self.capacity = self.capacity.take().map(|_| capacity);
+    }
 }
 
 /// An object without a life of its own.

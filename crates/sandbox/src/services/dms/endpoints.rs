@@ -9,7 +9,7 @@ use super::common::{
 };
 use super::{attributes, connections, settings};
 use crate::call::{ApiError, Call};
-use crate::world::dms::{Endpoint, Lifecycle};
+use crate::world::dms::{Endpoint, Lifecycle, Work};
 
 const DELETING: Duration = Duration::from_secs(10);
 const ENGINES: [(&str, &str, bool); 4] = [
@@ -185,22 +185,30 @@ pub(super) fn by_arn<'a>(call: &'a Call<'_>, arn: &str) -> Result<&'a Endpoint, 
         .ok_or_else(|| not_found(format!("Endpoint not found: {arn}")))
 }
 
+/// Checks that these are a source and a target.
+pub(super) fn check_ends(call: &Call<'_>, source: &str, target: &str) -> Result<(), ApiError> {
+    if !by_arn(call, source)?.is_source {
+        return Err(call.input.invalid(format!("Endpoint {source} is not a source endpoint")));
+    }
+    if by_arn(call, target)?.is_source {
+        return Err(call.input.invalid(format!("Endpoint {target} is not a target endpoint")));
+    }
+    Ok(())
+}
+
 /// `ModifyEndpoint`. Each instance that tested the endpoint tests it again by itself.
 pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let input = call.input;
     let arn = input.required("EndpointArn")?;
     let mut endpoint = by_arn(call, arn)?.clone();
     let now = call.clock.now();
-    let busy = call.world.dms.tasks.values().find(|task| {
-        (task.source_arn == arn || task.target_arn == arn)
-            && !["ready", "stopped", "failed", ""].contains(&task.lifecycle.at(now))
-    });
-    if let Some(task) = busy {
+    let is_still = |work: &Work| ["created", "ready", "stopped", "failed"].contains(&work.lifecycle.at(now));
+    if let Some(work) = call.world.dms.works().find(|work| work.uses(arn, now) && !is_still(work)) {
         return Err(wrong_state(format!(
             "Endpoint {} is part of task {} which is in state {}",
             endpoint.identifier,
-            task.identifier,
-            task.lifecycle.at(now)
+            work.identifier,
+            work.lifecycle.at(now)
         )));
     }
     if input.structure(block_of(&endpoint.engine))?.is_some() && !input.has("EngineName") {
@@ -240,16 +248,10 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let arn = call.input.required("EndpointArn")?;
     let mut endpoint = by_arn(call, arn)?.clone();
     let now = call.clock.now();
-    let user = call
-        .world
-        .dms
-        .tasks
-        .values()
-        .find(|task| (task.source_arn == arn || task.target_arn == arn) && !task.lifecycle.is_gone(now));
-    if let Some(task) = user {
+    if let Some(work) = call.world.dms.works().find(|work| work.uses(arn, now)) {
         return Err(wrong_state(format!(
             "Endpoint {} is part of one or more ReplicationTasks: {}",
-            endpoint.identifier, task.identifier
+            endpoint.identifier, work.identifier
         )));
     }
     endpoint.lifecycle = Lifecycle::steady("deleting").then_gone(call.clock.after(DELETING));

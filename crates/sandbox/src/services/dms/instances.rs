@@ -31,8 +31,8 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     }
     let version = input.text("EngineVersion")?.unwrap_or(lookups::DEFAULT_VERSION);
     lookups::check_version(input, version)?;
-    let group = subnet_group(call)?;
-    let groups = security_groups(call, &group)?;
+    let group = subnet_groups::named_or_default(call, input.text("ReplicationSubnetGroupIdentifier")?)?;
+    let groups = subnet_groups::security_groups(call, &group, &input.texts("VpcSecurityGroupIds")?)?;
     let zone = input.text("AvailabilityZone")?.map(str::to_owned);
     let subnets = call.world.dms.subnet_groups.get(&group).map(|group| group.subnets.clone()).unwrap_or_default();
     let home = subnets
@@ -104,50 +104,6 @@ fn tell(call: &mut Call<'_>, name: &str, message: &str, category: &str) {
         at: call.clock.now(),
     };
     call.world.dms.events.push(event);
-}
-
-/// The named subnet group, or the `default` one, made of the default VPC's subnets when first needed.
-fn subnet_group(call: &mut Call<'_>) -> Result<String, ApiError> {
-    let name =
-        call.input.text("ReplicationSubnetGroupIdentifier")?.map_or_else(|| "default".to_owned(), str::to_lowercase);
-    if call.world.dms.subnet_groups.contains_key(&name) {
-        return Ok(name);
-    }
-    if name != "default" {
-        return Err(not_found(format!("Replication subnet group not found: {name}")));
-    }
-    let vpc = call
-        .world
-        .ec2
-        .default_vpc()
-        .map(str::to_owned)
-        .ok_or_else(|| ApiError::new("InvalidSubnet", "No default VPC found"))?;
-    let subnets =
-        call.world.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc).map(|subnet| subnet.id.clone()).collect();
-    let group = crate::world::dms::SubnetGroup {
-        identifier: name.clone(),
-        arn: call.place.arn("dms", "subgrp:default"),
-        description: "default".to_owned(),
-        vpc,
-        subnets,
-    };
-    call.world.dms.subnet_groups.insert(name.clone(), group);
-    Ok(name)
-}
-
-/// The asked security groups, or the default one of the subnet group's VPC.
-fn security_groups(call: &Call<'_>, subnet_group: &str) -> Result<Vec<String>, ApiError> {
-    let vpc = call.world.dms.subnet_groups.get(subnet_group).map(|group| group.vpc.clone()).unwrap_or_default();
-    let asked = call.input.texts("VpcSecurityGroupIds")?;
-    if asked.is_empty() {
-        return Ok(call.world.ec2.default_group(&vpc).map(str::to_owned).into_iter().collect());
-    }
-    for id in &asked {
-        if call.world.ec2.security_groups.get(*id).is_none_or(|group| group.vpc_id != vpc) {
-            return Err(call.input.invalid(format!("The security group {id} does not exist in VPC {vpc}")));
-        }
-    }
-    Ok(asked.into_iter().map(str::to_owned).collect())
 }
 
 /// `DescribeReplicationInstances`.
@@ -253,7 +209,8 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
         changed |= waited || instance.pending.contains_key(member);
     }
     if input.has("VpcSecurityGroupIds") {
-        instance.security_groups = security_groups(call, &instance.subnet_group)?;
+        let asked = input.texts("VpcSecurityGroupIds")?;
+        instance.security_groups = subnet_groups::security_groups(call, &instance.subnet_group, &asked)?;
         if let Some(id) = &instance.interface {
             surroundings::regroup_interface(call, id, &instance.security_groups);
         }
@@ -298,11 +255,11 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
         return Err(wrong_state(format!("Replication Instance {name} is in state {state} and cannot be deleted")));
     }
     if let Some(task) =
-        call.world.dms.tasks.values().find(|task| task.instance_arn == arn && !task.lifecycle.is_gone(now))
+        call.world.dms.tasks.values().find(|task| task.instance_arn == arn && !task.work.lifecycle.is_gone(now))
     {
         return Err(wrong_state(format!(
             "Cannot delete replication instance {name} because it has one or more tasks: {}",
-            task.identifier
+            task.work.identifier
         )));
     }
     let gone = call.clock.after(DELETING);

@@ -116,7 +116,7 @@ pub(super) fn account_attributes(call: &mut Call<'_>) -> Result<Value, ApiError>
         ("AllocatedStorage", storage, 30_000),
         ("ReplicationSubnetGroups", count(dms.subnet_groups.len()), 60),
         ("Endpoints", count(dms.endpoints.values().filter(|endpoint| !endpoint.lifecycle.is_gone(now)).count()), 1000),
-        ("ReplicationTasks", count(dms.tasks.values().filter(|task| !task.lifecycle.is_gone(now)).count()), 600),
+        ("ReplicationTasks", count(dms.tasks.values().filter(|task| !task.work.lifecycle.is_gone(now)).count()), 600),
         ("DataProviders", count(dms.data_providers.len()), 1000),
         ("InstanceProfiles", count(dms.instance_profiles.len()), 60),
         ("MigrationProjects", count(dms.migration_projects.len()), 10),

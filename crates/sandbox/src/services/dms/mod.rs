@@ -1,5 +1,5 @@
-//! AWS Database Migration Service: everything a pipeline of replication instance, endpoints and task needs, and the
-//! schema-conversion objects.
+//! AWS Database Migration Service: everything a pipeline of replication instance, endpoints and task needs, serverless
+//! replications, and the schema-conversion objects.
 //!
 //! One file per kind of object; what is kept is in `crate::world::dms`; `surroundings` what is
 //! asked of other services. The copying of rows is in `crate::load`; `run` starts it and takes it up again.
@@ -12,6 +12,8 @@ mod endpoints;
 mod instances;
 mod lookups;
 mod probe;
+mod progress;
+mod replications;
 mod run;
 mod settings;
 mod subnet_groups;
@@ -61,6 +63,14 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("StartReplicationTask", Operation::Call(tasks::start)),
     ("StopReplicationTask", Operation::Call(tasks::stop)),
     ("DescribeTableStatistics", Operation::Call(tasks::table_statistics)),
+    ("CreateReplicationConfig", Operation::Call(replications::create)),
+    ("DescribeReplicationConfigs", Operation::Call(replications::describe_configs)),
+    ("ModifyReplicationConfig", Operation::Call(replications::modify)),
+    ("DeleteReplicationConfig", Operation::Call(replications::delete)),
+    ("DescribeReplications", Operation::Call(replications::describe)),
+    ("StartReplication", Operation::Call(replications::start)),
+    ("StopReplication", Operation::Call(replications::stop)),
+    ("DescribeReplicationTableStatistics", Operation::Call(replications::table_statistics)),
     ("CreateDataProvider", Operation::Call(conversion::create_provider)),
     ("DescribeDataProviders", Operation::Call(conversion::describe_providers)),
     ("ModifyDataProvider", Operation::Call(conversion::modify_provider)),

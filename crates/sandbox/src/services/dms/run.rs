@@ -1,4 +1,4 @@
-//! The work of a running task: waits until it runs, copies, and writes the end.
+//! The work of a running task or serverless replication: waits until it runs, copies, and writes the end.
 //!
 //! One process owns a run: its name is in the task, and it holds the lock file of the task, which the system frees when
 //! the process dies. A run whose lock is free is taken up by the next process that looks; it loads unfinished tables
@@ -13,7 +13,7 @@ use std::time::Duration;
 use fs4::fs_std::FileExt as _;
 use serde_json::Value;
 
-use super::{probe, settings};
+use super::{probe, replications, settings};
 use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::cloud::Cloud;
@@ -21,7 +21,7 @@ use crate::load::{self, Choices, Follow, Job, Ledger, Mappings, Preparation, Pro
 use crate::services::redshift_data::warehouse;
 use crate::store::private_options;
 use crate::world::World;
-use crate::world::dms::{Lifecycle, Task};
+use crate::world::dms::{Lifecycle, Work};
 
 const BEAT: Duration = Duration::from_millis(500);
 
@@ -36,13 +36,13 @@ pub(super) fn begin(call: &mut Call<'_>, arn: &str, owner: &str) {
     call.afterwards(move |cloud| async move { execute_first(&cloud, &arn, &owner).await });
 }
 
-fn is_under_way(task: &Task, now: Timestamp) -> bool {
-    task.owner.is_some() && ["starting", "running"].contains(&task.lifecycle.at(now))
+fn is_under_way(work: &Work, now: Timestamp) -> bool {
+    work.owner.is_some() && (work.begins(now) || work.lifecycle.at(now) == "running")
 }
 
-/// The runs under way: ARNs of their tasks.
+/// The runs under way: ARNs of their tasks and replications.
 fn under_way(world: &World, now: Timestamp) -> Vec<String> {
-    world.dms.tasks.values().filter(|task| is_under_way(task, now)).map(|task| task.arn.clone()).collect()
+    world.dms.works().filter(|work| is_under_way(work, now)).map(|work| work.arn.clone()).collect()
 }
 
 /// Takes up every run whose owner is dead, after the answer.
@@ -71,11 +71,12 @@ pub(crate) fn resume(cloud: &Cloud) {
     });
 }
 
-/// The lock of a task's run, if nobody holds it. Dropping it, or the death of the process, frees it.
+/// The lock of a run, if nobody holds it. Dropping it, or the death of the process, frees it.
 fn lock(cloud: &Cloud, arn: &str) -> io::Result<Option<File>> {
     let folder = cloud.directory().join("runs");
     crate::make_private(&folder)?;
-    let name = arn.rsplit(':').next().unwrap_or(arn).to_lowercase();
+    // A task and a replication may have the same name: `task:NAME`, `replication-config:NAME`.
+    let name = arn.splitn(6, ':').last().unwrap_or(arn).to_lowercase().replace(':', "-");
     let path = folder.join(format!("{name}.lock"));
     let file = private_options().read(true).write(true).create(true).truncate(false).open(path)?;
     Ok(file.try_lock_exclusive()?.then_some(file))
@@ -94,8 +95,8 @@ async fn take_over(cloud: &Cloud, arn: &str) {
     let owner = new_owner();
     let now = cloud.clock().now();
     let taken = cloud.write(|world| {
-        let task = world.dms.tasks.values_mut().find(|task| task.arn == arn && is_under_way(task, now))?;
-        task.owner = Some((owner.clone(), now));
+        let work = world.dms.work_mut(arn).filter(|work| is_under_way(work, now))?;
+        work.owner = Some((owner.clone(), now));
         Some(())
     });
     if let Ok(Some(())) = taken {
@@ -120,8 +121,8 @@ async fn execute_first(cloud: &Cloud, arn: &str, owner: &str) {
 }
 
 fn is_owned(world: &World, arn: &str, owner: &str) -> bool {
-    let task = world.dms.tasks.values().find(|task| task.arn == arn);
-    task.is_some_and(|task| task.owner.as_ref().is_some_and(|(own, _)| own == owner))
+    let work = world.dms.works().find(|work| work.arn == arn);
+    work.is_some_and(|work| work.owner.as_ref().is_some_and(|(own, _)| own == owner))
 }
 
 /// How a run ended.
@@ -157,13 +158,13 @@ async fn beat(cloud: &Cloud, arn: &str, owner: &str, progress: &Progress) {
         }
         let now = cloud.clock().now();
         let tables = progress.tables();
-        let mine = cloud.write(|world| match world.dms.tasks.values_mut().find(|task| task.arn == arn) {
-            Some(task) if task.owner.as_ref().is_some_and(|(own, _)| own == owner) => {
-                task.owner = Some((owner.to_owned(), now));
+        let mine = cloud.write(|world| match world.dms.work_mut(arn) {
+            Some(work) if work.owner.as_ref().is_some_and(|(own, _)| own == owner) => {
+                work.owner = Some((owner.to_owned(), now));
                 if !tables.is_empty() {
-                    task.load_started.get_or_insert(now);
-                    task.load_finished = task.load_finished.or(progress.loaded().map(Timestamp));
-                    task.tables = tables;
+                    work.load_started.get_or_insert(now);
+                    work.load_finished = work.load_finished.or(progress.loaded().map(Timestamp));
+                    work.tables = tables;
                 }
                 true
             }
@@ -176,13 +177,25 @@ async fn beat(cloud: &Cloud, arn: &str, owner: &str, progress: &Progress) {
 }
 
 async fn load(cloud: &Cloud, arn: &str, progress: &Progress) -> End {
-    let Ok(Some(task)) = cloud.read(|world| world.dms.tasks.values().find(|task| task.arn == arn).cloned()) else {
+    let Ok(Some(work)) = cloud.read(|world| world.dms.works().find(|work| work.arn == arn).cloned()) else {
         return End::Failed("the task is gone".to_owned());
     };
-    if let Some(running_at) = task.lifecycle.settles_at() {
-        tokio::time::sleep(running_at.since(cloud.clock().now())).await;
+    let until = async |moment: Option<Timestamp>| {
+        if let Some(moment) = moment {
+            tokio::time::sleep(moment.since(cloud.clock().now())).await;
+        }
+    };
+    // A serverless replication tests its connections itself.
+    if let Some(tested_at) = work.lifecycle.after("testing_connection") {
+        until(Some(tested_at)).await;
+        for endpoint in [&work.source_arn, &work.target_arn] {
+            if let Err(error) = probe::test(cloud, endpoint).await {
+                return End::Failed(error);
+            }
+        }
     }
-    match prepare(cloud, &task).await {
+    until(work.lifecycle.settles_at()).await;
+    match prepare(cloud, &work).await {
         Ok(job) => {
             let reason = match job.follow.as_ref().map(|follow| follow.until) {
                 None => "FULL_LOAD_ONLY_FINISHED",
@@ -196,12 +209,12 @@ async fn load(cloud: &Cloud, arn: &str, progress: &Progress) -> End {
 }
 
 /// Where a task reads changes, if it does. The slot is its own unless the source endpoint names one.
-fn follow(cloud: &Cloud, task: &Task, full: &Value) -> Option<Follow> {
-    if task.migration_type == "full-load" {
+fn follow(cloud: &Cloud, work: &Work, full: &Value) -> Option<Follow> {
+    if work.migration_type == "full-load" {
         return None;
     }
     let settings = &full["FullLoadSettings"];
-    let is_cdc = task.migration_type == "cdc";
+    let is_cdc = work.migration_type == "cdc";
     let until = if !is_cdc && settings["StopTaskCachedChangesNotApplied"] == Value::Bool(true) {
         Until::Loaded
     } else if !is_cdc && settings["StopTaskCachedChangesApplied"] == Value::Bool(true) {
@@ -210,21 +223,21 @@ fn follow(cloud: &Cloud, task: &Task, full: &Value) -> Option<Follow> {
         Until::Stopped
     };
     let named = cloud.read(|world| {
-        let endpoint = world.dms.endpoints.values().find(|endpoint| endpoint.arn == task.source_arn)?;
+        let endpoint = world.dms.endpoints.values().find(|endpoint| endpoint.arn == work.source_arn)?;
         endpoint.settings.get("SlotName").and_then(Value::as_str).map(str::to_owned)
     });
     let given = named.ok().flatten().filter(|name| !name.is_empty());
     let own = || {
-        let suffix = task.arn.rsplit(':').next().unwrap_or_default().to_lowercase().replace('-', "_");
-        format!("{suffix}_{}", task.fresh_start.map_or(0, |started| started.0))
+        let suffix = work.arn.rsplit(':').next().unwrap_or_default().to_lowercase().replace('-', "_");
+        format!("{suffix}_{}", work.fresh_start.map_or(0, |started| started.0))
     };
     Some(Follow { given: given.is_some(), slot: given.unwrap_or_else(own), until })
 }
 
-async fn prepare(cloud: &Cloud, task: &Task) -> Result<Job, String> {
-    let full = settings::expanded(&task.settings);
-    let namespace = probe::target_namespace(cloud, &task.target_arn)?;
-    let (source, target) = (probe::source(cloud, &task.source_arn)?, warehouse::config(cloud, &namespace).await?);
+async fn prepare(cloud: &Cloud, work: &Work) -> Result<Job, String> {
+    let full = settings::expanded(&work.settings);
+    let namespace = probe::target_namespace(cloud, &work.target_arn)?;
+    let (source, target) = (probe::source(cloud, &work.source_arn)?, warehouse::config(cloud, &namespace).await?);
     let maps_booleans = |arn: &str| {
         let found = cloud.read(|world| {
             let endpoint = world.dms.endpoints.values().find(|endpoint| endpoint.arn == arn)?;
@@ -236,7 +249,7 @@ async fn prepare(cloud: &Cloud, task: &Task) -> Result<Job, String> {
     Ok(Job {
         source,
         target,
-        mappings: Mappings::parse(&task.mappings)?,
+        mappings: Mappings::parse(&work.mappings)?,
         target_schema: full["TargetMetadata"]["TargetSchema"]
             .as_str()
             .filter(|name| !name.is_empty())
@@ -244,7 +257,7 @@ async fn prepare(cloud: &Cloud, task: &Task) -> Result<Job, String> {
         choices: Choices {
             lob_kilobytes: number("TargetMetadata", "LobMaxSize").unwrap_or(32),
             lobs: full["TargetMetadata"]["SupportLobs"] != Value::Bool(false),
-            booleans: maps_booleans(&task.source_arn) && maps_booleans(&task.target_arn),
+            booleans: maps_booleans(&work.source_arn) && maps_booleans(&work.target_arn),
         },
         preparation: match full["FullLoadSettings"]["TargetTablePrepMode"].as_str() {
             Some("TRUNCATE_BEFORE_LOAD") => Preparation::Truncate,
@@ -256,11 +269,11 @@ async fn prepare(cloud: &Cloud, task: &Task) -> Result<Job, String> {
             .clamp(1, 49),
         stop_on_table_error: full["ErrorBehavior"]["TableErrorPolicy"].as_str() == Some("STOP_TASK"),
         fail_without_tables: full["ErrorBehavior"]["FailOnNoTablesCaptured"] != Value::Bool(false),
-        ledger: Ledger { task: task.arn.clone(), generation: task.fresh_start.map_or(0, |started| started.0) },
-        known: task.tables.clone(),
-        loads: task.migration_type != "cdc",
-        follow: follow(cloud, task, &full),
-        reloaded: task.start_type == "reload-target",
+        ledger: Ledger { task: work.arn.clone(), generation: work.fresh_start.map_or(0, |started| started.0) },
+        known: work.tables.clone(),
+        loads: work.migration_type != "cdc",
+        follow: follow(cloud, work, &full),
+        reloaded: work.start_type == "reload-target",
     })
 }
 
@@ -268,36 +281,37 @@ fn finish(cloud: &Cloud, arn: &str, owner: &str, progress: &Progress, end: End) 
     let now = cloud.clock().now();
     let tables = progress.tables();
     let written = cloud.write(|world| {
-        let Some(task) = world.dms.tasks.values_mut().find(|task| task.arn == arn) else { return };
-        if task.owner.as_ref().is_none_or(|(own, _)| own != owner) {
+        let Some(work) = world.dms.work_mut(arn) else { return };
+        if work.owner.as_ref().is_none_or(|(own, _)| own != owner) {
             return;
         }
-        task.owner = None;
-        task.stopped = Some(now);
+        work.owner = None;
+        work.stopped = Some(now);
         if !tables.is_empty() {
-            task.load_started.get_or_insert(now);
-            task.tables = tables;
+            work.load_started.get_or_insert(now);
+            work.tables = tables;
         }
         match end {
             End::Finished(reason) => {
-                task.lifecycle = Lifecycle::steady("stopped");
-                task.load_finished = task.load_finished.or(progress.loaded().map(Timestamp)).or(Some(now));
-                task.stop_reason = Some(format!("Stop Reason {reason}"));
-                let errors: Vec<String> = task
+                work.lifecycle = Lifecycle::steady("stopped");
+                work.load_finished = work.load_finished.or(progress.loaded().map(Timestamp)).or(Some(now));
+                work.stop_reason = Some(format!("Stop Reason {reason}"));
+                let errors: Vec<String> = work
                     .tables
                     .iter()
                     .filter_map(|table| {
                         Some(format!("Table '{}.{}': {}", table.schema, table.table, table.error.as_ref()?))
                     })
                     .collect();
-                task.failure = (!errors.is_empty()).then(|| errors.join("; "));
+                work.failure = (!errors.is_empty()).then(|| errors.join("; "));
             }
             End::Failed(error) => {
-                task.lifecycle = Lifecycle::steady("failed");
-                task.stop_reason = Some("Stop Reason FATAL_ERROR Error Level FATAL".to_owned());
-                task.failure = Some(format!("Last Error {error} Stop Reason FATAL_ERROR Error Level FATAL"));
+                work.lifecycle = Lifecycle::steady("failed");
+                work.stop_reason = Some("Stop Reason FATAL_ERROR Error Level FATAL".to_owned());
+                work.failure = Some(format!("Last Error {error} Stop Reason FATAL_ERROR Error Level FATAL"));
             }
         }
+        replications::release(world, arn, now, cloud.clock());
     });
     if let Err(error) = written {
         tracing::warn!(%error, "the end of a replication task could not be kept");

@@ -126,7 +126,12 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
         .values()
         .find(|profile| profile.body.get("SubnetGroupIdentifier").and_then(Value::as_str) == Some(&name))
         .map(|profile| &profile.name);
-    if let Some(user) = instance.or(profile) {
+    let replication = dms
+        .replications
+        .values()
+        .find(|one| one.subnet_group == name && !one.work.lifecycle.is_gone(now))
+        .map(|one| &one.work.identifier);
+    if let Some(user) = instance.or(profile).or(replication) {
         return Err(wrong_state(format!(
             "Cannot delete the subnet group '{name}' because at least one database instance: {user} is still using it."
         )));
@@ -145,6 +150,48 @@ fn find<'a>(call: &'a Call<'_>, name: &str) -> Result<&'a SubnetGroup, ApiError>
         .subnet_groups
         .get(name)
         .ok_or_else(|| not_found(format!("Replication subnet group not found: {name}")))
+}
+
+/// The named subnet group, or the `default` one, made of the default VPC's subnets when first needed.
+pub(super) fn named_or_default(call: &mut Call<'_>, name: Option<&str>) -> Result<String, ApiError> {
+    let name = name.map_or_else(|| "default".to_owned(), str::to_lowercase);
+    if call.world.dms.subnet_groups.contains_key(&name) {
+        return Ok(name);
+    }
+    if name != "default" {
+        return Err(not_found(format!("Replication subnet group not found: {name}")));
+    }
+    let vpc = call
+        .world
+        .ec2
+        .default_vpc()
+        .map(str::to_owned)
+        .ok_or_else(|| ApiError::new("InvalidSubnet", "No default VPC found"))?;
+    let subnets =
+        call.world.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc).map(|subnet| subnet.id.clone()).collect();
+    let group = SubnetGroup {
+        identifier: name.clone(),
+        arn: call.place.arn("dms", "subgrp:default"),
+        description: "default".to_owned(),
+        vpc,
+        subnets,
+    };
+    call.world.dms.subnet_groups.insert(name.clone(), group);
+    Ok(name)
+}
+
+/// The asked security groups, or the default one of the subnet group's VPC.
+pub(super) fn security_groups(call: &Call<'_>, subnet_group: &str, asked: &[&str]) -> Result<Vec<String>, ApiError> {
+    let vpc = call.world.dms.subnet_groups.get(subnet_group).map(|group| group.vpc.clone()).unwrap_or_default();
+    if asked.is_empty() {
+        return Ok(call.world.ec2.default_group(&vpc).map(str::to_owned).into_iter().collect());
+    }
+    for id in asked {
+        if call.world.ec2.security_groups.get(*id).is_none_or(|group| group.vpc_id != vpc) {
+            return Err(call.input.invalid(format!("The security group {id} does not exist in VPC {vpc}")));
+        }
+    }
+    Ok(asked.iter().map(|id| (*id).to_owned()).collect())
 }
 
 /// The group on the wire.

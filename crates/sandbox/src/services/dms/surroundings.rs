@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::settings;
 use crate::call::{ApiError, Call, Fate};
 use crate::clock::Timestamp;
-use crate::services::logs;
-use crate::world::dms::Task;
+use crate::services::logs as cloudwatch;
+use crate::world::dms::{Task, Work};
 use crate::world::ec2::Subnet;
 
 /// The role DMS makes network interfaces with.
@@ -80,20 +80,35 @@ pub(super) fn log_group(instance: &str) -> String {
     format!("dms-tasks-{instance}")
 }
 
+/// The names of a log group and of a stream in it.
+pub(super) type LogNames = (String, String);
+
+/// Whether its settings ask for logs.
+fn logs(work: &Work) -> bool {
+    settings::expanded(&work.settings)["Logging"]["EnableLogging"] == Value::Bool(true)
+}
+
 /// The log group and stream of a task that writes logs.
-pub(super) fn log_names(call: &Call<'_>, task: &Task) -> Option<(String, String)> {
-    if settings::expanded(&task.settings)["Logging"]["EnableLogging"] != Value::Bool(true) {
+pub(super) fn task_log(call: &Call<'_>, task: &Task) -> Option<LogNames> {
+    if !logs(&task.work) {
         return None;
     }
     let instance = call.world.dms.instances.values().find(|instance| instance.arn == task.instance_arn)?;
-    let id = task.arn.rsplit(':').next()?;
+    let id = task.work.arn.rsplit(':').next()?;
     Some((log_group(&instance.identifier), format!("dms-task-{id}")))
 }
 
-/// Writes to the log of a task that was started. Without the role no group appears, and the task runs all the same.
-pub(super) fn log(call: &mut Call<'_>, task: &Task) {
-    let Some((group, stream)) = log_names(call, task).filter(|_| role_is_usable(call, LOGS_ROLE)) else { return };
-    let (arn, now) = (logs::arn(call.place, &group), call.clock.now());
+/// The log group and stream of a serverless replication that writes logs. Source: the names in
+/// hashicorp/terraform-provider-aws#45376.
+pub(super) fn replication_log(work: &Work) -> Option<LogNames> {
+    let id = work.arn.rsplit(':').next().filter(|_| logs(work))?;
+    Some((format!("dms-serverless-replication-{id}"), format!("dms-serverless-serv-res-id-{}", work.created.0)))
+}
+
+/// Writes to the log of what was started. Without the role no group appears, and the work goes on all the same.
+pub(super) fn log(call: &mut Call<'_>, names: Option<LogNames>) {
+    let Some((group, stream)) = names.filter(|_| role_is_usable(call, LOGS_ROLE)) else { return };
+    let (arn, now) = (cloudwatch::arn(call.place, &group), call.clock.now());
     call.world.logs.written(arn, &group, &stream, LOGGED, now);
 }
 

@@ -64,7 +64,7 @@ fn existing(call: &Call<'_>, arn: &str) -> Result<String, ApiError> {
     let known = dms.subnet_groups.values().any(|object| object.arn == arn)
         || dms.instances.values().any(|object| object.arn == arn && !object.lifecycle.is_gone(now))
         || dms.endpoints.values().any(|object| object.arn == arn && !object.lifecycle.is_gone(now))
-        || dms.tasks.values().any(|object| object.arn == arn && !object.lifecycle.is_gone(now))
+        || dms.works().any(|object| object.arn == arn && !object.lifecycle.is_gone(now))
         || [&dms.data_providers, &dms.instance_profiles, &dms.migration_projects]
             .into_iter()
             .any(|objects| objects.values().any(|object| object.arn == arn));

@@ -19,9 +19,9 @@ pub(super) const HEAD: &str = "# The sandbox
 What the local AWS plays, as tables. This page is written from the tables of `crates/sandbox/src/services/rules`, which are tests: each refusal
 that has a call is provoked by it. Write the page again with `TOWPATH_BLESS=1 cargo test -p towpath-sandbox --lib services::rules`.
 
-Not played: limits on the number of calls of services other than DMS, permissions of the caller, KMS, objects that are read only (`IsReadOnly`), DMS
-Serverless, Redshift's provisioned clusters, `ReloadTables`, `MoveReplicationTask`, `GetCredentials`, the listings of the Data API, and that statements are
-forgotten after 24 hours.
+Not played: limits on the number of calls of services other than DMS, permissions of the caller, KMS, objects that are read only (`IsReadOnly`), the
+growing and shrinking of DMS Serverless within its capacity units, premigration assessments, Redshift's provisioned clusters, `ReloadTables`,
+`ReloadReplicationTables`, `GetCredentials`, the listings of the Data API, and that statements are forgotten after 24 hours.
 
 ## Faults
 
@@ -160,6 +160,18 @@ pub(super) const MACHINES: &[Machine] = &[
         states: "creating → ready; starting → running → stopped (`FULL_LOAD_ONLY_FINISHED`, `STOPPED_AFTER_FULL_LOAD`, `STOPPED_AFTER_CACHED_EVENTS`); stopping → stopped (`NORMAL`); starting → failed (`FATAL_ERROR`) where planted; modifying → as before; deleting → gone",
         source: "DMS user guide, \"Working with AWS DMS tasks\"",
         test: "tasks_stop_after_the_load_or_its_changes_when_told_to",
+    },
+    Machine {
+        object: "serverless replication",
+        states: "created → ready; initializing → preparing_metadata_resources → testing_connection → fetching_metadata → calculating_capacity → provisioning_capacity → replication_starting → running → stopped (`FULL_LOAD_ONLY_FINISHED`, …) or failed with `FailureMessages`; stopping → stopped (`NORMAL`); modifying → as before; deleting → gone",
+        source: "DMS user guide, \"AWS DMS Serverless components\"; hashicorp/terraform-provider-aws, `dms/replication_config.go`",
+        test: "a_serverless_replication_brings_its_own_capacity_and_copies_rows",
+    },
+    Machine {
+        object: "capacity of a serverless replication",
+        states: "provisioning → provisioned; 48 hours after the end deprovisioning → deprovisioned, when statistics and position are lost; a start before that goes on with it",
+        source: "\"This command doesn't deprovision the stopped replications\" (DMS API reference, `StopReplication`); dev.classmethod.jp, June 2025; DMS user guide, \"AWS DMS Serverless limitations\"",
+        test: "capacity_is_taken_away_after_the_end_and_statistics_and_position_with_it",
     },
     Machine {
         object: "namespace",
