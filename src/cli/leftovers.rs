@@ -127,6 +127,7 @@ async fn names(session: &Session, before: &Before, observation: &Observation) ->
     let specs = groups.filter_map(|(name, _)| observation.specs.get(name)?.get("subnets"));
     Ok(Names {
         instances: of(INSTANCE)?,
+        replications: of("dms/replication_config")?,
         namespaces: of("redshift/namespace")?,
         subnets: specs.flat_map(texts).filter(|id| id.starts_with("subnet-")).collect(),
         addresses: before.addresses.clone(),

@@ -105,6 +105,7 @@ fn explain(error: &MigrateError) -> CliError {
         MigrateError::Connection { .. } => {
             failed.hint("check the endpoint's address, user and security group, then run it again")
         }
+        MigrateError::PositionLost => failed.hint("to load everything again: towpath migrate --reload-all"),
         MigrateError::Blocked { .. } => failed.hint("to go on all the same: towpath migrate --ignore-findings"),
         _ => failed.hint("to go on: towpath migrate"),
     }

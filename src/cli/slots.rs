@@ -1,5 +1,6 @@
-//! Dropping the replication slots of tasks that are gone, on their sources.
+//! Dropping the replication slots of tasks and serverless replications that are gone, on their sources.
 
+use towpath_aws::dms::KINDS;
 use towpath_engine::address::Address;
 use towpath_engine::journal::{Journal, Record};
 use towpath_engine::observe::Observation;
@@ -13,11 +14,9 @@ use crate::migrate::slots;
 use crate::report::leftovers::Leftover;
 use crate::report::output::Output;
 
-/// The kind whose objects leave slots.
-const TASK: &str = "dms/replication_task";
-
-/// A task that is or will be gone, and where its slots may be.
+/// A task, or serverless replication, that is or will be gone, and where its slots may be.
 pub(super) struct Task {
+    kind: String,
     identity: String,
     arn: String,
     /// Source endpoints of the stack, by resource.
@@ -26,11 +25,16 @@ pub(super) struct Task {
     reads_changes: bool,
 }
 
+/// Whether objects of a kind leave slots.
+fn leaves_slots(kind: &str) -> bool {
+    KINDS.contains(&kind)
+}
+
 /// The tasks that a plan deletes. Asked before it is carried out, while they can still be read.
 pub(super) async fn deleted(session: &Session, plan: &Plan, observation: &Observation) -> Result<Vec<Task>, CliError> {
     let mut tasks = Vec::new();
-    for step in plan.steps.iter().filter(|step| step.action == Action::Delete && step.address.kind == TASK) {
-        let object = observation.of(TASK).iter().find(|object| object.identity == step.identity);
+    for step in plan.steps.iter().filter(|step| step.action == Action::Delete && leaves_slots(&step.address.kind)) {
+        let object = observation.of(&step.address.kind).iter().find(|object| object.identity == step.identity);
         let mode = object.and_then(|object| object.state.get("mode")).and_then(Value::as_str);
         tasks.extend(task(session, &step.address, &step.identity, mode).await?);
     }
@@ -40,9 +44,12 @@ pub(super) async fn deleted(session: &Session, plan: &Plan, observation: &Observ
 /// The tasks that the stack or the journal names and that do not exist.
 pub(super) async fn gone(session: &Session, observation: &Observation) -> Result<Vec<Task>, CliError> {
     let place = session.locate().await?;
-    let mut named: Vec<(Address, String)> = named(session, TASK)?;
-    for (name, resource) in session.stack.resources.iter().filter(|(_, resource)| resource.address.kind == TASK) {
-        let kind = session.registry.get(TASK);
+    let mut named: Vec<(Address, String)> = Vec::new();
+    for kind in KINDS {
+        named.extend(self::named(session, kind)?);
+    }
+    for (name, resource) in &session.stack.resources {
+        let kind = session.registry.get(&resource.address.kind).filter(|kind| leaves_slots(kind.kind()));
         let identity = kind.and_then(|kind| kind.name(&place, name, &resource.spec).ok());
         named.extend(identity.map(|identity| (resource.address.clone(), identity)));
     }
@@ -50,7 +57,7 @@ pub(super) async fn gone(session: &Session, observation: &Observation) -> Result
     named.dedup();
     let mut tasks = Vec::new();
     for (address, identity) in named {
-        if !observation.of(TASK).iter().any(|object| object.identity.eq_ignore_ascii_case(&identity)) {
+        if !observation.of(&address.kind).iter().any(|object| object.identity.eq_ignore_ascii_case(&identity)) {
             tasks.extend(task(session, &address, &identity, None).await?);
         }
     }
@@ -75,7 +82,7 @@ async fn task(
     identity: &str,
     mode: Option<&str>,
 ) -> Result<Option<Task>, CliError> {
-    let declared = session.stack.resources.get(&address.name).filter(|resource| resource.address.kind == TASK);
+    let declared = session.stack.resources.get(&address.name).filter(|resource| resource.address.kind == address.kind);
     let text = |resource: &Resource, field: &str| resource.spec.get(field).and_then(Value::as_str).map(str::to_owned);
     let modes = [mode.map(str::to_owned), declared.and_then(|resource| text(resource, "mode"))];
     let reads_changes = modes.iter().flatten().any(|mode| mode.contains("cdc"));
@@ -95,8 +102,9 @@ async fn task(
         endpoints.map(|(name, _)| name.clone()).collect()
     };
     let place = session.locate().await?;
-    let arn = towpath_aws::dms::task_arn(&place, identity);
-    Ok(Some(Task { identity: identity.to_owned(), arn, sources, reads_changes }))
+    let arn = towpath_aws::dms::arn_of(&place, &address.kind, identity);
+    let (kind, identity) = (address.kind.clone(), identity.to_owned());
+    Ok(Some(Task { kind, identity, arn, sources, reads_changes }))
 }
 
 /// Drops the slots of those tasks that this run has seen gone, and warns of what stays. A task that could not be deleted
@@ -114,7 +122,7 @@ pub(super) async fn release_deleted(
     let entries = entries.map_err(|error| CliError::failed("the journal cannot be read", &error))?;
     let has_deleted = |task: &Task, record: &Record| {
         let Record::Done { address, action, identity, .. } = record else { return false };
-        *action == Action::Delete && address.kind == TASK && *identity == task.identity
+        *action == Action::Delete && address.kind == task.kind && *identity == task.identity
     };
     tasks.retain(|task| entries.iter().any(|entry| entry.run == run && has_deleted(task, &entry.record)));
     warn(&release(session, &tasks, output).await?, output);

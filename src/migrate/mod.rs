@@ -1,4 +1,4 @@
-//! Carries the data over: one DMS task from preflight to confirmed row counts.
+//! Carries the data over: one DMS task, or serverless replication, from preflight to confirmed row counts.
 //!
 //! [`run`] checks the source, tests both connections, starts the task in the way its history asks
 //! for, watches it and compares row counts. Dropping the future at any point leaves the task
@@ -43,7 +43,7 @@ pub enum StartType {
     ReloadTarget,
 }
 
-/// A replication task as DMS describes it.
+/// A replication task, or a serverless replication, as DMS describes it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Task {
     /// Its ARN.
@@ -56,7 +56,9 @@ pub struct Task {
     pub failure: Option<String>,
     /// `full-load`, `full-load-and-cdc` or `cdc`.
     pub mode: String,
-    /// The replication instance's ARN.
+    /// Whether it is a serverless replication, which has no instance and tests its connections in its start.
+    pub serverless: bool,
+    /// The replication instance's ARN; empty for a serverless replication.
     pub instance: String,
     /// The source endpoint's ARN.
     pub source: String,
@@ -64,7 +66,14 @@ pub struct Task {
     pub target: String,
     /// The table mappings, as JSON.
     pub mappings: String,
-    /// When the task was started for the first time; none if it never ran.
+    /// Whether it was ever started.
+    pub has_run: bool,
+    /// Whether DMS has forgotten times, tables and position of its runs, as it does when it takes the capacity of a
+    /// serverless replication away.
+    pub forgotten: bool,
+    /// When the last run ended.
+    pub stopped: Option<DateTime<Utc>>,
+    /// When the task was started for the first time, as far as DMS remembers.
     pub started: Option<DateTime<Utc>>,
     /// When the last full load began.
     pub full_load_started: Option<DateTime<Utc>>,
@@ -78,6 +87,17 @@ impl Task {
     /// Whether the task goes on with changes after the load, or does only that.
     pub fn captures_changes(&self) -> bool {
         self.mode != "full-load"
+    }
+
+    /// Whether it was started and does not run yet.
+    fn begins(&self) -> bool {
+        towpath_aws::dms::is_beginning(&self.status)
+    }
+
+    /// How a run that did not come to its end is gone on with. A full load of DMS Serverless cannot be: "you can't resume
+    /// partially loaded tables during the full load phase" (DMS API reference, `StartReplication`).
+    fn goes_on(&self) -> StartType {
+        if self.serverless && !self.captures_changes() { StartType::ReloadTarget } else { StartType::ResumeProcessing }
     }
 }
 
@@ -193,6 +213,11 @@ pub enum MigrateEvent {
         /// Every table known so far.
         tables: Vec<TableProgress>,
     },
+    /// The task is on its way to running, or has got there.
+    StatusChanged {
+        /// DMS's word, e.g. `provisioning_capacity`.
+        status: String,
+    },
     /// A table reached its end, good or bad.
     TableFinished {
         /// The table.
@@ -262,6 +287,12 @@ pub enum MigrateError {
         /// The task's status.
         status: String,
     },
+    /// A serverless replication stood still until DMS took its capacity, and its position with it.
+    #[error(
+        "the replication has stood still for so long that DMS took its capacity away, and with it its position in the \
+         source's changes"
+    )]
+    PositionLost,
     /// The load ended, but not for these tables.
     #[error("{} of the tables did not arrive: {}", tables.len(), tables.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Tables {
@@ -307,7 +338,7 @@ pub async fn run(session: &Session<'_>, task: &str, options: &Options) -> Result
         return Err(MigrateError::NoTables);
     }
     let expected: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
-    let statistics = if state.started.is_some() { cloud.tables(task).await? } else { Vec::new() };
+    let statistics = if state.has_run && !state.forgotten { cloud.tables(task).await? } else { Vec::new() };
     let loaded_at = loaded_at(session.source, &expected).await?;
     let start = start::decide(&state, &statistics, &expected, &loaded_at, &options.reload)?;
     let mut findings = Vec::new();
@@ -319,9 +350,11 @@ pub async fn run(session: &Session<'_>, task: &str, options: &Options) -> Result
         if !options.ignore_findings && findings.iter().any(|finding| finding.severity == Severity::Blocks) {
             return Err(MigrateError::Blocked { findings });
         }
-        let source = test(session, &state.instance, &state.source, End::Source);
-        let target = test(session, &state.instance, &state.target, End::Target);
-        futures::try_join!(source, target)?;
+        if !state.serverless {
+            let source = test(session, &state.instance, &state.source, End::Source);
+            let target = test(session, &state.instance, &state.target, End::Target);
+            futures::try_join!(source, target)?;
+        }
     }
     (session.on_event)(MigrateEvent::StartDecided(start.clone()));
     let outcome = match &start {

@@ -150,6 +150,7 @@ fn task(status: &str, reason: &str) -> Task {
         source: "source".to_owned(),
         target: "busy".to_owned(),
         mappings: INCLUDE_ALL.to_owned(),
+        has_run: ran,
         started: ran.then(Utc::now),
         full_load_started: ran.then(Utc::now),
         full_load_finished: (status == "stopped").then(Utc::now),

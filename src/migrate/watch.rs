@@ -12,7 +12,7 @@ use serde::Serialize;
 use towpath_engine::fault::{Fault, FaultClass};
 
 use super::mappings::TableName;
-use super::{MigrateError, MigrateEvent, Outcome, Session, StartType, TableState, Task};
+use super::{MigrateError, MigrateEvent, Outcome, Session, TableState, Task};
 
 /// One table on its way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -140,7 +140,10 @@ pub(super) async fn settled(session: &Session<'_>, task: &str) -> Result<Task, M
     let mut patience = 180;
     loop {
         let state = patiently(session, || session.cloud.task(task)).await?;
-        let passing = matches!(state.status.as_str(), "creating" | "modifying" | "testing" | "moving" | "stopping");
+        let passing = matches!(
+            state.status.as_str(),
+            "creating" | "modifying" | "testing" | "moving" | "stopping" | "deprovisioning"
+        );
         if !passing || patience == 0 {
             return Ok(state);
         }
@@ -184,11 +187,17 @@ pub(super) async fn load(
 ) -> Result<Outcome, MigrateError> {
     let mut finished = BTreeSet::new();
     let (mut polls, mut stuck, mut resumes, mut begun) = (0_u32, 0, 0, false);
+    let mut status = String::new();
     loop {
         let state = patiently(session, || session.cloud.task(task)).await?;
         let tables = patiently(session, || session.cloud.tables(task)).await?;
         // Right after the start the last run's state may still show.
-        begun = begun || matches!(state.status.as_str(), "starting" | "running");
+        let is_under_way = state.begins() || state.status == "running";
+        begun = begun || is_under_way;
+        if is_under_way && state.status != status {
+            status.clone_from(&state.status);
+            (session.on_event)(MigrateEvent::StatusChanged { status: status.clone() });
+        }
         report(session, &tables, &sizes, &mut finished);
         let verdict = verdict(&state, &tables, expected);
         let verdict = if begun || stuck >= STUCK { verdict } else { Verdict::Settling };
@@ -203,7 +212,7 @@ pub(super) async fn load(
                 resumes += 1;
                 begun = false;
                 (session.on_event)(MigrateEvent::TaskResumed { reason });
-                session.cloud.start(task, StartType::ResumeProcessing).await?;
+                session.cloud.start(task, state.goes_on()).await?;
             }
             Verdict::Recoverable(message) | Verdict::Ended(message) => return Err(ended(state, message)),
         }

@@ -38,6 +38,9 @@ pub fn upload(event: &UploadEvent, output: &Output) {
     }
 }
 
+/// The bar of a task that does not run yet.
+const STATUS: &str = "status";
+
 /// Shows what happens during a migration.
 pub fn migrate(event: &MigrateEvent, output: &Output) {
     if output.progress == Progress::Json {
@@ -71,6 +74,10 @@ pub fn migrate(event: &MigrateEvent, output: &Output) {
             Start::Task { reason, .. } => format!("  Starting the task: {reason}"),
             Start::Tables(tables) => format!("  Reloading {} while changes go on", plural(tables.len(), "table")),
         }),
+        MigrateEvent::StatusChanged { status } if status == "running" => output.finish(STATUS),
+        MigrateEvent::StatusChanged { status } => {
+            output.bar(STATUS, &format!("the task is on its way: {}", status.replace('_', " ")), None);
+        }
         MigrateEvent::LoadProgressed { tables } => {
             for table in tables.iter().filter(|table| table.rows > 0 || table.state == "Full load") {
                 let key = table.name.to_string();

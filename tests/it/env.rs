@@ -126,6 +126,23 @@ impl TestEnvironment {
         environment
     }
 
+    /// Gives a small project a serverless replication instead of its instance and task.
+    #[track_caller]
+    pub(crate) fn serverless(&self, mode: &str, fields: &str) {
+        let file = "stacks/small.yaml";
+        let text = self.read(file);
+        let (instance, warehouse) = (text.find("  instance:").unwrap(), text.find("  warehouse:").unwrap());
+        let without = format!("{}{}", &text[..instance], &text[warehouse..]);
+        self.write(file, &without);
+        let place = "max_capacity_units: 4, subnet_group: subnets, security_groups: [guard]";
+        self.edit(
+            file,
+            "kind: dms/replication_task, instance: instance,",
+            &format!("kind: dms/replication_config, {place}, {fields}"),
+        );
+        self.edit(file, "mode: full-load,", &format!("mode: {mode},"));
+    }
+
     /// The project's folder.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()

@@ -29,6 +29,7 @@ mod readme;
 mod reap;
 mod saved_plan;
 mod secrets;
+mod serverless;
 mod surroundings;
 mod sweep;
 mod up;

@@ -1,8 +1,10 @@
-//! Running replication tasks: connection tests, start, stop, progress and reload, for the code that
-//! hauls data.
+//! Running replication tasks and serverless replications: connection tests, start, stop, progress and reload, for the
+//! code that hauls data. Which of the two it is tells the ARN.
 //!
 //! Functions over plain structs; each is one call, or one paged list. Nothing here waits, retries
 //! or decides whether a migration is done.
+
+mod serverless;
 
 use aws_sdk_databasemigration::types::{
     Connection as LiveConnection, Filter, ReloadOptionValue, ReplicationTask, ReplicationTaskStats,
@@ -44,20 +46,29 @@ pub enum StartType {
     Reload,
 }
 
-/// The ARN of the task of this identifier, as towpath makes it: known before the task exists and after it is gone.
-pub fn task_arn(place: &Place, identity: &str) -> String {
-    dms_common::arn(place, "task", &dms_common::resource_identifier(identity))
+/// The kinds whose objects are tasks in the words of this module.
+pub const KINDS: [&str; 2] = ["dms/replication_config", "dms/replication_task"];
+
+/// The ARN of the task of this kind and identifier, as towpath makes it: known before it exists and after it is gone.
+pub fn arn_of(place: &Place, kind: &str, identity: &str) -> String {
+    let resource = if kind == "dms/replication_config" { serverless::RESOURCE } else { "task" };
+    dms_common::arn(place, resource, &dms_common::resource_identifier(identity))
 }
 
-/// A task as it stands.
+/// Whether a status is one between a start and running.
+pub fn is_beginning(status: &str) -> bool {
+    status == "starting" || serverless::is_beginning(status)
+}
+
+/// A task or serverless replication as it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
     /// Its ARN.
     pub arn: String,
     /// Its identifier.
     pub name: String,
-    /// The ARN of its instance.
-    pub instance: String,
+    /// The ARN of its instance; a serverless replication has none.
+    pub instance: Option<String>,
     /// The ARN of its source endpoint.
     pub source: String,
     /// The ARN of its target endpoint.
@@ -74,6 +85,13 @@ pub struct Task {
     pub last_failure_message: Option<String>,
     /// Where change data capture would go on; absent before the first run.
     pub recovery_checkpoint: Option<String>,
+    /// Whether it was ever started.
+    pub has_run: bool,
+    /// When its last run ended.
+    pub stopped: Option<Moment<Utc>>,
+    /// Whether DMS has forgotten counters, tables and position of its runs, which it does of a serverless replication
+    /// some time after its end.
+    pub is_forgotten: bool,
     /// Counters; absent before the first run.
     pub stats: Option<Stats>,
 }
@@ -193,6 +211,9 @@ fn connection_state(connection: LiveConnection) -> ConnectionState {
 
 /// Starts a task. It is under way when this returns, not running yet.
 pub async fn start(cloud: &Cloud, task: &str, how: StartType) -> Result<(), Fault> {
+    if serverless::is_config(task) {
+        return serverless::start(cloud, task, how).await;
+    }
     let how = match how {
         StartType::Start => StartReplicationTaskTypeValue::StartReplication,
         StartType::Resume => StartReplicationTaskTypeValue::ResumeProcessing,
@@ -204,6 +225,9 @@ pub async fn start(cloud: &Cloud, task: &str, how: StartType) -> Result<(), Faul
 
 /// Stops a task. One that does not run is as good as stopped.
 pub async fn stop(cloud: &Cloud, task: &str) -> Result<(), Fault> {
+    if serverless::is_config(task) {
+        return serverless::stop(cloud, task).await;
+    }
     let call = cloud.dms().await.stop_replication_task().replication_task_arn(task);
     match call.send().await.map(drop).map_err(fault("dms:StopReplicationTask")) {
         Err(fault) if fault.message.contains("not running") => Ok(()),
@@ -213,6 +237,9 @@ pub async fn stop(cloud: &Cloud, task: &str) -> Result<(), Fault> {
 
 /// The task of that ARN; a `NotFound` fault if there is none.
 pub async fn task(cloud: &Cloud, arn: &str) -> Result<Task, Fault> {
+    if serverless::is_config(arn) {
+        return serverless::task(cloud, arn).await;
+    }
     let filters = vec![filter("replication-task-arn", arn)?];
     let call = cloud.dms().await.describe_replication_tasks().set_filters(Some(filters));
     let answer = call.send().await.map_err(fault("dms:DescribeReplicationTasks"))?;
@@ -224,6 +251,9 @@ pub async fn task(cloud: &Cloud, arn: &str) -> Result<Task, Fault> {
 
 /// All tables of a task; none in the first seconds of a run.
 pub async fn table_statistics(cloud: &Cloud, task: &str) -> Result<Vec<Table>, Fault> {
+    if serverless::is_config(task) {
+        return serverless::table_statistics(cloud, task).await;
+    }
     let call = cloud.dms().await.describe_table_statistics().replication_task_arn(task).max_records(500);
     let pages = call.into_paginator().send().collect::<Result<Vec<_>, _>>().await;
     let pages = pages.map_err(fault("dms:DescribeTableStatistics"))?;
@@ -237,6 +267,10 @@ pub async fn reload_tables(cloud: &Cloud, task: &str, tables: &[(String, String)
             TableToReload::builder().schema_name(schema).table_name(name).build().map_err(|error| incomplete(&error))
         };
         let batch: Vec<TableToReload> = batch.iter().map(named).collect::<Result<_, _>>()?;
+        if serverless::is_config(task) {
+            serverless::reload_tables(cloud, task, batch).await?;
+            continue;
+        }
         let call = cloud.dms().await.reload_tables().replication_task_arn(task).set_tables_to_reload(Some(batch));
         call.reload_option(ReloadOptionValue::DataReload).send().await.map_err(fault("dms:ReloadTables"))?;
     }
@@ -260,7 +294,7 @@ impl From<ReplicationTask> for Task {
         Self {
             arn: task.replication_task_arn.unwrap_or_default(),
             name: task.replication_task_identifier.unwrap_or_default(),
-            instance: task.replication_instance_arn.unwrap_or_default(),
+            instance: task.replication_instance_arn,
             source: task.source_endpoint_arn.unwrap_or_default(),
             target: task.target_endpoint_arn.unwrap_or_default(),
             mode: task.migration_type.map(|mode| mode.as_str().to_owned()).unwrap_or_default(),
@@ -269,6 +303,9 @@ impl From<ReplicationTask> for Task {
             stop_reason: task.stop_reason.filter(|reason| !reason.is_empty()),
             last_failure_message: task.last_failure_message.filter(|message| !message.is_empty()),
             recovery_checkpoint: task.recovery_checkpoint.filter(|checkpoint| !checkpoint.is_empty()),
+            has_run: task.replication_task_start_date.is_some(),
+            stopped: task.replication_task_stats.as_ref().and_then(|stats| moment(stats.stop_date)),
+            is_forgotten: false,
             stats: task.replication_task_stats.map(Stats::from),
         }
     }

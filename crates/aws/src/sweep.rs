@@ -10,6 +10,7 @@ use towpath_engine::kind::Price;
 
 use crate::cloud::Cloud;
 use crate::fault::fault;
+use crate::kinds::dms_common::resource_identifier;
 
 /// The description that DMS gives to the network interfaces of its instances, which bear no tags.
 pub(crate) const DMS_INTERFACE: &str = "DMSNetworkInterface";
@@ -25,6 +26,8 @@ const SNAPSHOT_STORAGE: f64 = 0.024;
 pub struct Names {
     /// Replication instances of the stack, that stand or ever stood.
     pub instances: BTreeSet<String>,
+    /// Serverless replications of the stack, likewise.
+    pub replications: BTreeSet<String>,
     /// Namespaces of the stack, likewise.
     pub namespaces: BTreeSet<String>,
     /// Subnets that the stack's replication subnet groups are made of.
@@ -148,12 +151,18 @@ fn interface(interface: &NetworkInterface) -> Leftover {
     }
 }
 
-/// `dms-tasks-<instance>`, which goes with its instance unless a task writes once more, and
-/// `/aws/redshift/<namespace>/<log>`, which stays. Source: DMS user guide, "Monitoring AWS DMS tasks"; Redshift
-/// management guide, "Audit logging for Amazon Redshift Serverless".
+/// `dms-tasks-<instance>`, which goes with its instance unless a task writes once more;
+/// `dms-serverless-replication-<id>` and `/aws/redshift/<namespace>/<log>`, which stay. Source: DMS user guide, "Monitoring
+/// AWS DMS tasks"; hashicorp/terraform-provider-aws#45376; Redshift management guide, "Audit logging for Amazon Redshift
+/// Serverless".
 async fn log_groups(cloud: &Cloud, names: &Names) -> Result<Vec<Leftover>, Fault> {
     let mut found = Vec::new();
-    for (prefix, owners) in [("dms-tasks-", &names.instances), ("/aws/redshift/", &names.namespaces)] {
+    let replications = names.replications.iter().map(|name| resource_identifier(name)).collect();
+    for (prefix, owners) in [
+        ("dms-tasks-", &names.instances),
+        ("dms-serverless-replication-", &replications),
+        ("/aws/redshift/", &names.namespaces),
+    ] {
         if owners.is_empty() {
             continue;
         }

@@ -325,7 +325,7 @@ fn pipeline() -> Value {
         "warehouse": text("Name of a `redshift/workgroup`."),
         "schema": text("Schema the models are built in. Default: `analytics`."),
     });
-    let task = json!({ "task": text("Name of a `dms/replication_task`.") });
+    let task = json!({ "task": text("Name of a `dms/replication_task` or `dms/replication_config`.") });
     let parts = json!({
         "upload": block("CSV files into the source.", &["from", "into"], upload),
         "migrate": block("The task to run.", &["task"], task),

@@ -5,7 +5,7 @@
 //! | number | the other tool's problem | test |
 //! |---|---|---|
 //! | 1 | task settings differ for ever: the service adds, fills in and reorders | `task_settings::what_the_service_adds_to_the_settings_is_no_difference` |
-//! | 2 | the same for DMS Serverless configurations | no kind of towpath; their document has the same normaliser: `the_settings_of_a_serverless_replication_have_the_same_form` in `towpath-aws` |
+//! | 2 | the same for DMS Serverless configurations | `replications::what_the_service_adds_to_a_serverless_configuration_is_no_difference` |
 //! | 3 | an endpoint change is refused while tasks run | `endpoints::a_change_stops_the_running_task_and_starts_it_again`, `endpoints::a_change_that_is_refused_leaves_the_task_running` |
 //! | 4 | the hidden connection test leaves the task stopped | the first of 3, `endpoints::a_task_stopped_for_a_change_is_started_again_after_a_kill`, `endpoints::a_change_that_breaks_the_connection_is_named_and_mended_by_the_next_run` |
 //! | 5 | fixed waits, after which the object is tainted and made again | `tasks::what_takes_longer_than_the_stack_allows_is_waited_for_by_the_next_run_and_never_made_again`, `tasks::a_slow_stop_and_a_slow_start_are_gone_on_with_by_the_next_run` |
@@ -20,7 +20,7 @@
 //! | 14 | extra connection attributes are dropped or differ for ever | `endpoints::extra_attributes_are_compared_with_what_the_service_makes_of_them` |
 //! | 15 | with a secret the database name is ignored and a password demanded | `endpoints::with_a_secret_the_database_is_sent_and_no_password_is_asked_for`, `endpoints::a_mixture_of_credentials_is_refused_before_anything_is_made` |
 //! | 16 | password drift is invisible or rewritten; the start flag is part of the definition | `passwords` |
-//! | 17 | a serverless replication is started while its configuration changes | none: there is no such kind |
+//! | 17 | a serverless replication is started while its configuration changes | `replications::a_running_replication_is_stopped_changed_and_started_once_the_change_is_settled`, `replications::a_replication_that_is_being_changed_is_waited_for_by_apply_and_migrate`, `replications::a_replication_stopped_for_a_change_runs_again_after_a_kill` |
 //! | 18 | `IamRole(...)` texts differ for ever; a default role cannot be removed | `namespaces` |
 //! | 19 | a namespace cannot change to or from a managed password | `passwords` |
 //! | 20 | a workgroup refuses several changes at once | `workgroups` |
@@ -39,6 +39,7 @@ mod instances;
 mod namespaces;
 mod networks;
 mod passwords;
+mod replications;
 mod stability;
 mod task_settings;
 mod tasks;

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_databasemigration::types::{Filter, Tag};
+use aws_sdk_databasemigration::types::{Filter, ReplicationConfig, Tag};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -188,6 +188,21 @@ pub(super) async fn tasks_of(cloud: &Cloud, filter: &str, object: &Object) -> Re
             let status = task.status.unwrap_or_default();
             format!("replication task {} ({status})", task.replication_task_identifier.unwrap_or_default())
         })
+        .collect())
+}
+
+/// The serverless replications of which this holds, for explaining why what they use cannot be deleted.
+pub(super) async fn replications_of(
+    cloud: &Cloud,
+    uses: impl Fn(&ReplicationConfig) -> bool,
+) -> Result<Vec<String>, Fault> {
+    let pages = cloud.dms().await.describe_replication_configs().into_paginator().send();
+    let found = pages.collect::<Result<Vec<_>, _>>().await;
+    let found = self::pages(found, "dms:DescribeReplicationConfigs")?;
+    let configs = found.into_iter().flat_map(|page| page.replication_configs.unwrap_or_default());
+    let using = configs.filter(|config| uses(config));
+    Ok(using
+        .map(|config| format!("replication {}", config.replication_config_identifier().unwrap_or_default()))
         .collect())
 }
 

@@ -445,7 +445,13 @@ impl Kind for Endpoint {
     }
 
     async fn holders(&self, object: &Object) -> Result<Vec<String>, Fault> {
-        dms_common::tasks_of(&self.cloud, "endpoint-arn", object).await
+        let mut holders = dms_common::tasks_of(&self.cloud, "endpoint-arn", object).await?;
+        let arn = dms_common::text(object, "arn");
+        let uses = |config: &aws_sdk_databasemigration::types::ReplicationConfig| {
+            config.source_endpoint_arn == arn || config.target_endpoint_arn == arn
+        };
+        holders.extend(dms_common::replications_of(&self.cloud, uses).await?);
+        Ok(holders)
     }
 
     fn examples(&self, _place: &Place) -> Vec<Example> {

@@ -5,10 +5,6 @@
 //! it stopped. Starting it the first time is no part of this kind: that is `migrate`. A run that
 //! failed leaves the object as sound as before, so `failed` counts as ready once a task has run. Costs nothing beside
 //! its instance.
-//!
-//! Long because one table of states decides what a task may do next and when its work is over.
-
-mod settings;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -24,10 +20,10 @@ use towpath_engine::kind::{
 use towpath_engine::secret::redact;
 use towpath_engine::value::{Map, Value};
 
-use super::dms_common;
+pub use super::dms_work::{Mode, Tables};
+use super::{dms_common, dms_work};
 use crate::cloud::Cloud;
 use crate::dms::{self, ConnectionState, StartType};
-use crate::dms_mappings::{self, TableRule};
 use crate::fault::fault;
 
 /// The block of a `dms/replication_task`.
@@ -84,45 +80,6 @@ pub struct Spec {
     pub task_data: Option<String>,
 }
 
-/// What a task carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// The rows that are there, once.
-    FullLoad,
-    /// The rows that are there, then every change.
-    FullLoadAndCdc,
-    /// Changes only.
-    Cdc,
-}
-
-impl Mode {
-    fn to_sdk(self) -> MigrationTypeValue {
-        match self {
-            Self::FullLoad => MigrationTypeValue::FullLoad,
-            Self::FullLoadAndCdc => MigrationTypeValue::FullLoadAndCdc,
-            Self::Cdc => MigrationTypeValue::Cdc,
-        }
-    }
-}
-
-/// Tables in short form, or already compiled to DMS's rules (which is how they are compared).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Tables(#[schemars(with = "Vec<TableRule>")] Value);
-
-impl Tables {
-    /// The DMS rules these tables stand for, or what is wrong with them.
-    fn rules(&self) -> Result<Vec<Value>, String> {
-        let compiled = self.0.as_array().is_some_and(|rules| rules.iter().any(|rule| rule.get("rule-type").is_some()));
-        if compiled {
-            return Ok(dms_mappings::canonical(&self.0));
-        }
-        let tables: Vec<TableRule> = serde_json::from_value(self.0.clone()).map_err(|error| error.to_string())?;
-        Ok(dms_mappings::compile(&tables))
-    }
-}
-
 /// The kind `dms/replication_task`.
 pub struct ReplicationTask {
     cloud: Cloud,
@@ -174,16 +131,7 @@ fn invalid(message: impl Into<String>) -> Fault {
 
 /// The table mappings as DMS wants them.
 fn mappings(spec: &Spec) -> Result<String, Fault> {
-    if let Some(raw) = &spec.mappings {
-        return Ok(match raw {
-            Value::String(text) => text.clone(),
-            Value::Array(rules) => json!({ "rules": rules }).to_string(),
-            other => other.to_string(),
-        });
-    }
-    let tables = spec.tables.as_ref().ok_or_else(|| invalid("a task needs `tables` or `mappings`"))?;
-    let rules = tables.rules().map_err(|error| invalid(format!("`tables` does not read: {error}")))?;
-    Ok(json!({ "rules": rules }).to_string())
+    dms_work::to_send(ReplicationTask::NAME, spec.tables.as_ref(), spec.mappings.as_ref())
 }
 
 fn time(text: Option<&String>) -> Result<Option<aws_smithy_types::DateTime>, Fault> {
@@ -220,21 +168,18 @@ fn object(live: Live) -> Object {
         None => readiness(live.status.as_deref().unwrap_or_default()),
     };
     let identity = live.replication_task_identifier.unwrap_or_default().to_lowercase();
-    let rules = json!(live.table_mappings.unwrap_or_default());
     let mut state = json!({
         "name": identity,
         "instance": live.replication_instance_arn,
         "source": live.source_endpoint_arn,
         "target": live.target_endpoint_arn,
         "mode": live.migration_type.as_ref().map(MigrationTypeValue::as_str),
-        "tables": dms_mappings::canonical(&rules),
-        "mappings": rules,
-        "settings": settings::normalise(&json!(live.replication_task_settings)),
         "cdc_start_position": live.cdc_start_position,
         "cdc_stop_position": live.cdc_stop_position,
         "task_data": live.task_data,
     });
     if let Some(map) = state.as_object_mut() {
+        map.extend(dms_work::live(live.table_mappings, live.replication_task_settings.as_ref()));
         map.retain(|_, value| !value.is_null());
     }
     let loaded = live.replication_task_stats.is_some_and(|stats| stats.full_load_finish_date.is_some());
@@ -288,43 +233,22 @@ impl Kind for ReplicationTask {
         ])
     }
 
-    /// A task that has read changes knows where to go on; made again, it would begin anew.
     fn holds(&self, object: &Object) -> Option<&'static str> {
-        let follows = object.state["mode"].as_str().is_some_and(|mode| mode.contains("cdc"));
         let status = object.outputs.get("status").and_then(Value::as_str).unwrap_or_default();
-        let has_begun = !matches!(status, "creating" | "ready" | "deleting" | "");
-        (follows && has_begun).then_some("the position of its change data capture")
+        dms_work::holds(object, !matches!(status, "creating" | "ready" | "deleting" | ""))
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {
         check(spec)
     }
 
-    fn normalise(&self, mut value: Value) -> Value {
-        dms_common::fold_name(&mut value);
-        if let Some(tables) = value.get("tables").cloned()
-            && let Ok(rules) = Tables(tables).rules()
-        {
-            value["tables"] = json!(dms_mappings::meaning(&Value::Array(rules)));
-        }
-        if let Some(mappings) = value.get("mappings") {
-            value["mappings"] = json!(dms_mappings::meaning(mappings));
-        }
-        if let Some(document) = value.get("settings") {
-            value["settings"] = settings::normalise(document);
-        }
-        value
+    fn normalise(&self, value: Value) -> Value {
+        dms_work::normalise(value)
     }
 
-    /// The mappings as DMS has them: the short form cannot say everything.
     fn declare(&self, found: &Found<'_>, mut state: Value) -> Value {
+        dms_work::declare(&mut state);
         if let Some(map) = state.as_object_mut() {
-            if let Some(rules) = map.remove("tables") {
-                map.insert("mappings".to_owned(), json!({ "rules": rules }));
-            }
-            if let Some(document) = map.remove("settings") {
-                map.insert("settings".to_owned(), settings::written(document));
-            }
             // Where a run began is its history, not its declaration.
             map.remove("cdc_start_position");
         }
@@ -353,7 +277,7 @@ impl Kind for ReplicationTask {
             .replication_instance_arn(&spec.instance)
             .migration_type(spec.mode.to_sdk())
             .table_mappings(mappings(spec)?)
-            .set_replication_task_settings(spec.settings.as_ref().map(settings::to_send))
+            .set_replication_task_settings(spec.settings.as_ref().map(dms_work::settings_to_send))
             .set_cdc_start_position(spec.cdc_start_position.clone())
             .set_cdc_start_time(time(spec.cdc_start_time.as_ref())?)
             .set_cdc_stop_position(spec.cdc_stop_position.clone())
@@ -381,7 +305,7 @@ impl Kind for ReplicationTask {
             .set_migration_type(changed("mode").then(|| spec.mode.to_sdk()))
             .set_table_mappings(mappings)
             .set_replication_task_settings(
-                spec.settings.as_ref().filter(|_| changed("settings")).map(settings::to_send),
+                spec.settings.as_ref().filter(|_| changed("settings")).map(dms_work::settings_to_send),
             )
             .set_cdc_start_position(spec.cdc_start_position.clone().filter(|_| changed("cdc_start_position")))
             .set_cdc_start_time(time(spec.cdc_start_time.as_ref().filter(|_| changed("cdc_start_time")))?)
@@ -433,29 +357,7 @@ impl Kind for ReplicationTask {
     }
 
     fn ended(&self, object: &Object) -> Option<Result<(), String>> {
-        let text = |output: &str| dms_common::text(object, output).unwrap_or_default();
-        let (status, reason) = (text("status"), text("stop_reason"));
-        let reason = reason.strip_prefix("Stop Reason ").unwrap_or(&reason).split(' ').next().unwrap_or_default();
-        let is_loaded = object.state["mode"] == "full-load" && object.outputs.get("loaded") == Some(&Value::Bool(true));
-        match (status.as_str(), reason) {
-            (
-                "stopped",
-                "FULL_LOAD_ONLY_FINISHED"
-                | "STOPPED_AFTER_FULL_LOAD"
-                | "STOPPED_AFTER_CACHED_EVENTS"
-                | "STOPPED_AT_SERVER_TIME"
-                | "STOPPED_AT_COMMIT_TIME"
-                | "STOPPED_AFTER_DDL_APPLY",
-            ) => Some(Ok(())),
-            // What a user's stop leaves, and on some versions the end of a load too.
-            ("stopped", "NORMAL") => is_loaded.then_some(Ok(())),
-            ("stopped", "" | "RECONFIGURATION_RESTART" | "RECYCLE_TASK") => None,
-            ("stopped" | "failed", _) => {
-                let failure = text("failure");
-                Some(Err(redact(if failure.is_empty() { reason } else { &failure })))
-            }
-            _ => None,
-        }
+        dms_work::ended(object)
     }
 
     fn examples(&self, _place: &Place) -> Vec<Example> {
@@ -470,28 +372,8 @@ pub(crate) fn is_not_running(fault: &Fault) -> bool {
 
 fn check(spec: &Spec) -> Vec<(String, String)> {
     let mut mistakes: Vec<(String, String)> = dms_common::check_name(spec.name.as_ref(), 255).into_iter().collect();
+    mistakes.extend(dms_work::check(spec.tables.as_ref(), spec.mappings.as_ref(), spec.settings.as_ref()));
     let mut mistake = |field: &str, text: &str| mistakes.push((field.to_owned(), text.to_owned()));
-    match (&spec.tables, &spec.mappings) {
-        (None, None) => mistake("tables", "say which tables are carried, with `tables` or `mappings`"),
-        (Some(_), Some(_)) => mistake("mappings", "`tables` and `mappings` both say which tables are carried"),
-        (Some(tables), None) => match tables.rules() {
-            Err(error) => mistake("tables", &error),
-            Ok(rules) if !includes_something(&rules) => {
-                mistake("tables", "at least one table must be included");
-            }
-            Ok(rules) => {
-                for rule in rules.iter().filter(|rule| rule["rule-target"] == "schema") {
-                    if rule["value"].as_str().is_some_and(|name| name.starts_with('_')) {
-                        mistake("tables", "Redshift does not take schema names that begin with `_`");
-                    }
-                }
-            }
-        },
-        (None, Some(mappings)) if !includes_something(&dms_mappings::canonical(mappings)) => {
-            mistake("mappings", "at least one selection rule must include a table");
-        }
-        _ => {}
-    }
     if spec.mode == Mode::FullLoad && (spec.cdc_start_position.is_some() || spec.cdc_start_time.is_some()) {
         mistake("mode", "a full load has no position in the source's changes: use `full-load-and-cdc` or `cdc`");
     }
@@ -501,12 +383,7 @@ fn check(spec: &Spec) -> Vec<(String, String)> {
     if time(spec.cdc_start_time.as_ref()).is_err() {
         mistake("cdc_start_time", "write a time as RFC 3339, e.g. 2026-02-09T12:00:00Z");
     }
-    mistakes.extend(spec.settings.iter().flat_map(settings::check));
     mistakes
-}
-
-fn includes_something(rules: &[Value]) -> bool {
-    rules.iter().any(|rule| rule["rule-type"] == "selection" && rule["rule-action"] != "exclude")
 }
 
 #[cfg(test)]
@@ -525,16 +402,6 @@ mod tests {
             value[key] = item.clone();
         }
         value
-    }
-
-    #[test]
-    fn declared_tables_equal_the_mappings_they_become() {
-        let declared = json!([{ "schema": "public", "exclude": ["tmp_%"] }]);
-        let sent = mappings(&spec(whole(&json!({ "tables": declared })))).unwrap();
-        let live = Live::builder().table_mappings(sent).status("ready").build();
-        let live = object(live);
-        let compiled = Tables(declared).rules().unwrap();
-        assert_eq!(live.state["tables"], json!(dms_mappings::canonical(&Value::Array(compiled))));
     }
 
     #[test]

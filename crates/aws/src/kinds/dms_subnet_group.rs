@@ -250,7 +250,13 @@ impl Kind for SubnetGroup {
         });
         let profiles =
             profiles.map(|profile| format!("instance profile {}", profile.instance_profile_name.unwrap_or_default()));
-        Ok(instances.chain(profiles).collect())
+        let uses = |config: &aws_sdk_databasemigration::types::ReplicationConfig| {
+            let compute = config.compute_config();
+            let group = compute.and_then(|compute| compute.replication_subnet_group_id());
+            group.is_some_and(|name| name.eq_ignore_ascii_case(&object.identity))
+        };
+        let replications = dms_common::replications_of(&self.cloud, uses).await?;
+        Ok(instances.chain(profiles).chain(replications).collect())
     }
 
     fn examples(&self, _place: &Place) -> Vec<Example> {

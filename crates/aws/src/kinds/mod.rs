@@ -5,9 +5,11 @@ pub mod dms_data_provider;
 pub mod dms_endpoint;
 pub mod dms_instance_profile;
 pub mod dms_migration_project;
+pub mod dms_replication_config;
 pub mod dms_replication_instance;
 pub mod dms_replication_task;
 pub mod dms_subnet_group;
+mod dms_work;
 mod ec2_interfaces;
 pub mod iam_role;
 mod redshift_common;
@@ -34,6 +36,7 @@ pub fn registry(cloud: &Cloud) -> Registry {
         Arc::new(Of::new(dms_endpoint::Endpoint::new(cloud.clone()))),
         Arc::new(Of::new(dms_instance_profile::InstanceProfile::new(cloud.clone()))),
         Arc::new(Of::new(dms_migration_project::MigrationProject::new(cloud.clone()))),
+        Arc::new(Of::new(dms_replication_config::ReplicationConfig::new(cloud.clone()))),
         Arc::new(Of::new(dms_replication_instance::ReplicationInstance::new(cloud.clone()))),
         Arc::new(Of::new(dms_replication_task::ReplicationTask::new(cloud.clone()))),
         Arc::new(Of::new(dms_subnet_group::SubnetGroup::new(cloud.clone()))),

@@ -40,6 +40,7 @@ contract! {
     endpoints: "dms/endpoint",
     instance_profiles: "dms/instance_profile",
     migration_projects: "dms/migration_project",
+    replication_configs: "dms/replication_config",
     replication_instances: "dms/replication_instance",
     replication_tasks: "dms/replication_task",
     subnet_groups: "dms/subnet_group",
@@ -102,6 +103,7 @@ async fn cases(world: &World, kind: &str) -> Vec<Case> {
             one(project("first"), vec![project("second")])
         }
         "dms/replication_task" => task_cases(world).await,
+        "dms/replication_config" => replication_cases(world).await,
         "dms/endpoint" | "dms/data_provider" | "redshift/namespace" => {
             let mut cases = examples(world, kind);
             cases.extend(warehouse_cases(world, kind).await);
@@ -167,17 +169,49 @@ async fn warehouse_cases(world: &World, kind: &str) -> Vec<Case> {
     one(target, vec![folder])
 }
 
-async fn task_cases(world: &World) -> Vec<Case> {
-    world.make("iam/role", "vpc_role", json!({ "preset": "dms-vpc-role" })).await;
+/// A source and a target that are never reached.
+async fn ends(world: &World) -> [Value; 2] {
     let connection = json!({ "host": "127.0.0.1", "port": 5432, "database": "club", "username": "club",
         "password": { "env": "SOURCE_PASSWORD" } });
     let source = json!({ "direction": "source", "engine": "postgres", "connection": connection });
     let target = json!({ "direction": "target", "engine": "redshift", "connection": connection });
-    let instance = world.make("dms/replication_instance", "instance", json!({ "class": "dms.t3.medium" })).await;
     let source = world.make("dms/endpoint", "source", source).await;
     let target = world.make("dms/endpoint", "target", target).await;
+    [source.outputs["arn"].clone(), target.outputs["arn"].clone()]
+}
+
+async fn replication_cases(world: &World) -> Vec<Case> {
+    world.make("iam/role", "vpc_role", json!({ "preset": "dms-vpc-role" })).await;
+    world.make("dms/subnet_group", "subnets", json!({ "subnets": "default" })).await;
+    let group = world.make("ec2/security_group", "group", json!({})).await;
+    let [source, target] = ends(world).await;
     let first = json!({
-        "instance": instance.outputs["arn"], "source": source.outputs["arn"], "target": target.outputs["arn"],
+        "source": source, "target": target, "mode": "full-load", "tables": [{ "schema": "public" }],
+        "max_capacity_units": 4, "settings": { "FullLoadSettings": { "CommitRate": 20000 } },
+    });
+    let mut placed = first.clone();
+    placed["subnet_group"] = json!("club-subnets");
+    placed["security_groups"] = json!([group.identity]);
+    placed["multi_az"] = json!(true);
+    placed["supplemental_settings"] = json!({ "a": 1 });
+    let mut larger = first.clone();
+    larger["max_capacity_units"] = json!(32);
+    larger["min_capacity_units"] = json!(2);
+    larger["maintenance_window"] = json!("Sun:06:00-Sun:06:30");
+    let mut following = larger.clone();
+    following["mode"] = json!("full-load-and-cdc");
+    following["tables"] = json!([{ "schema": "public", "exclude": ["tmp_%"] }]);
+    following["settings"] = json!({ "FullLoadSettings": { "CommitRate": 30000, "MaxFullLoadSubTasks": 4 } });
+    let case = |name: &str, spec, changed| Case { name: name.to_owned(), spec, changed };
+    vec![case("load", first, vec![larger, following]), case("placed", placed, Vec::new())]
+}
+
+async fn task_cases(world: &World) -> Vec<Case> {
+    world.make("iam/role", "vpc_role", json!({ "preset": "dms-vpc-role" })).await;
+    let instance = world.make("dms/replication_instance", "instance", json!({ "class": "dms.t3.medium" })).await;
+    let [source, target] = ends(world).await;
+    let first = json!({
+        "instance": instance.outputs["arn"], "source": source, "target": target,
         "mode": "full-load", "tables": [{ "schema": "public" }],
         "settings": { "FullLoadSettings": { "CommitRate": 20000 } },
     });

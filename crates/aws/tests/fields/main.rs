@@ -36,6 +36,7 @@ fields! {
     endpoints: "dms/endpoint",
     instance_profiles: "dms/instance_profile",
     migration_projects: "dms/migration_project",
+    replication_configs: "dms/replication_config",
     replication_instances: "dms/replication_instance",
     replication_tasks: "dms/replication_task",
     subnet_groups: "dms/subnet_group",

@@ -23,6 +23,10 @@ struct Schema {
 const KEEPS_ITS_NAME: &str = "the API could rename it; towpath finds objects by name and keeps it for life";
 const OWN: &str = "a field of towpath's own; no property says the same";
 
+const ENDS: &str = "the API takes others; but position and loaded tables belong to the two, and a run with others would go on from nowhere";
+const FIRST_CAPACITY: &str = "Terraform's provider replaces it too (ForceNew in dms/replication_config.go): it is given to the \
+                              capacity when that is made";
+
 const SCHEMAS: &[Schema] = &[
     Schema {
         kind: "dms/data_provider",
@@ -112,6 +116,39 @@ const SCHEMAS: &[Schema] = &[
         deviations: &[
             ("name", KEEPS_ITS_NAME),
             ("instance_profile", "DescribeMigrationProjects answers with the profile's name and ARN"),
+        ],
+    },
+    Schema {
+        kind: "dms/replication_config",
+        resource: "AWS::DMS::ReplicationConfig",
+        create_only: &["ResourceIdentifier"],
+        write_only: &[],
+        fields: &[
+            ("name", "ReplicationConfigIdentifier"),
+            ("source", "SourceEndpointArn"),
+            ("target", "TargetEndpointArn"),
+            ("mode", "ReplicationType"),
+            ("tables", "TableMappings"),
+            ("mappings", "TableMappings"),
+            ("settings", "ReplicationSettings"),
+            ("supplemental_settings", "SupplementalSettings"),
+            ("max_capacity_units", "ComputeConfig"),
+            ("min_capacity_units", "ComputeConfig"),
+            ("multi_az", "ComputeConfig"),
+            ("availability_zone", "ComputeConfig"),
+            ("subnet_group", "ComputeConfig"),
+            ("security_groups", "ComputeConfig"),
+            ("kms_key", "ComputeConfig"),
+            ("maintenance_window", "ComputeConfig"),
+            ("dns_servers", "ComputeConfig"),
+        ],
+        deviations: &[
+            ("name", KEEPS_ITS_NAME),
+            ("source", ENDS),
+            ("target", ENDS),
+            ("availability_zone", FIRST_CAPACITY),
+            ("subnet_group", FIRST_CAPACITY),
+            ("kms_key", FIRST_CAPACITY),
         ],
     },
     Schema {

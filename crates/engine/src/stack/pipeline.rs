@@ -34,7 +34,7 @@ fn upload(reader: &mut Reader<'_, '_>) -> Option<Upload> {
 
 fn migrate(reader: &mut Reader<'_, '_>) -> Option<Migrate> {
     reader.open(&["task"])?;
-    Some(Migrate { task: reader.resource("task", &["dms/replication_task"])? })
+    Some(Migrate { task: reader.resource("task", &["dms/replication_task", "dms/replication_config"])? })
 }
 
 fn validate(reader: &mut Reader<'_, '_>) -> Option<Validate> {

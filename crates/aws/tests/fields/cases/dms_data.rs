@@ -1,4 +1,4 @@
-//! Endpoints and tasks.
+//! Endpoints, tasks and serverless replications.
 
 use serde_json::{Map, Value, json};
 
@@ -124,13 +124,70 @@ fn settings(of_redshift: bool) -> Vec<Edit> {
     vec![if of_redshift { all.forced(rule) } else { all }]
 }
 
+fn end(direction: &str, engine: &str) -> Value {
+    json!({ "kind": "dms/endpoint", "direction": direction, "engine": engine, "connection": connection() })
+}
+
+fn mapped(schema: &str) -> Value {
+    json!({ "rules": [{ "rule-type": "selection", "rule-id": "1", "rule-name": "1", "rule-action": "include",
+        "object-locator": { "schema-name": schema, "table-name": "%" } }] })
+}
+
+fn commit_rate(rate: u32) -> Value {
+    json!({ "FullLoadSettings": { "CommitRate": rate } })
+}
+
+pub(super) fn replication_config() -> Vec<Sheet> {
+    let subnets = json!({ "kind": "dms/subnet_group", "subnets": "default", "depends_on": ["vpc_role"] });
+    let group = json!({ "kind": "ec2/security_group" });
+    vec![Sheet {
+        kind: "dms/replication_config",
+        world: json!({
+            "vpc_role": { "kind": "iam/role", "preset": "dms-vpc-role" }, "subnets": subnets, "others": subnets,
+            "guard": group, "watch": group,
+            "here": end("source", "postgres"), "there": end("source", "postgres"),
+            "sink": end("target", "redshift"), "other_sink": end("target", "redshift"),
+        }),
+        base: json!({
+            "source": "here", "target": "sink", "mode": "cdc", "tables": [{ "schema": "public" }],
+            "max_capacity_units": 16, "subnet_group": "subnets",
+        }),
+        probe: Some(("maintenance_window", json!("sun:01:00-sun:01:30"), json!("mon:01:00-mon:01:30"))),
+        edits: [
+            edit("name", json!("One-Name"), json!("two-names")),
+            edit("source", json!("here"), json!("there")).needed(),
+            edit("target", json!("sink"), json!("other_sink")).needed(),
+            edit("mode", json!("full-load"), json!("full-load-and-cdc")).needed(),
+            edit("mappings", mapped("one"), mapped("two")).with(json!({ "tables": null })).twins(&["tables"]).needed(),
+            edit("settings", commit_rate(20_000), commit_rate(30_000)),
+            edit("supplemental_settings", json!({ "one": 1 }), json!({ "two": 2 })),
+            edit("max_capacity_units", json!(16), json!(32)).needed(),
+            edit("min_capacity_units", json!(2), json!(4)),
+            // With two zones AWS chooses them.
+            edit("multi_az", json!(false), json!(true)).twins(&["availability_zone"]),
+            edit("availability_zone", json!("eu-north-1a"), json!("eu-north-1b")),
+            edit("subnet_group", json!("subnets"), json!("others")),
+            edit("security_groups", json!(["guard"]), json!(["watch", "guard"])),
+            edit("kms_key", json!(KEY), json!(OTHER_KEY)),
+            edit("maintenance_window", json!("Sun:06:00-Sun:06:30"), json!("Mon:06:00-Mon:06:30")),
+            edit("dns_servers", json!("10.0.0.2"), json!("10.0.0.3")),
+        ]
+        .into_iter()
+        .chain(tables())
+        // There are no views to change to: the one type goes away together with another change.
+        .chain([edit(
+            "tables",
+            json!([{ "schema": "public", "type": "table", "include": ["a%"] }]),
+            json!([{ "schema": "public", "include": ["b%"] }]),
+        )
+        .twins(&["mappings"])
+        .needed()])
+        .collect(),
+    }]
+}
+
 pub(super) fn replication_task() -> Vec<Sheet> {
-    let end = |direction: &str, engine: &str| json!({ "kind": "dms/endpoint", "direction": direction, "engine": engine, "connection": connection() });
     let instance = json!({ "kind": "dms/replication_instance", "class": "dms.t3.medium", "depends_on": ["vpc_role"] });
-    let mapped = |schema: &str| {
-        json!({ "rules": [{ "rule-type": "selection", "rule-id": "1", "rule-name": "1", "rule-action": "include",
-            "object-locator": { "schema-name": schema, "table-name": "%" } }] })
-    };
     vec![Sheet {
         kind: "dms/replication_task",
         world: json!({
@@ -151,11 +208,7 @@ pub(super) fn replication_task() -> Vec<Sheet> {
             edit("target", json!("sink"), json!("other_sink")).needed(),
             edit("mode", json!("full-load"), json!("full-load-and-cdc")).needed(),
             edit("mappings", mapped("one"), mapped("two")).with(json!({ "tables": null })).twins(&["tables"]).needed(),
-            edit(
-                "settings",
-                json!({ "FullLoadSettings": { "CommitRate": 20000 } }),
-                json!({ "FullLoadSettings": { "CommitRate": 30000 } }),
-            ),
+            edit("settings", commit_rate(20_000), commit_rate(30_000)),
             edit("cdc_start_position", json!("0/1000000"), json!("0/2000000")),
             edit("cdc_start_time", json!("2026-01-01T00:00:00Z"), json!("2026-02-01T00:00:00Z")),
             edit(
@@ -167,11 +220,22 @@ pub(super) fn replication_task() -> Vec<Sheet> {
         ]
         .into_iter()
         .chain(tables())
+        .chain([tables_with("type", &json!("table"), &json!("view"))])
         .collect(),
     }]
 }
 
-/// An edit for every member of the short form of tables.
+/// An edit of one member of the short form of tables.
+fn tables_with(member: &str, from: &Value, to: &Value) -> Edit {
+    let rule = |value: &Value| {
+        let mut rule = json!({ "schema": "public" });
+        rule[member] = value.clone();
+        json!([rule])
+    };
+    edit("tables", rule(from), rule(to)).twins(&["mappings"]).needed()
+}
+
+/// An edit for every member of the short form of tables but the type.
 fn tables() -> Vec<Edit> {
     let filter = |value: &str| json!([{ "column": "id", "any": [{ "operator": "gte", "value": value }] }]);
     let column = |name: &str| json!({ name: { "expression": "$AR_H_COMMIT_TIMESTAMP", "type": "datetime" } });
@@ -180,7 +244,6 @@ fn tables() -> Vec<Edit> {
         ("schema", json!("public"), json!("club")),
         ("include", json!(["a%"]), json!(["b%"])),
         ("exclude", json!(["tmp_%"]), json!(["old_%"])),
-        ("type", json!("table"), json!("view")),
         ("load_order", json!(1), json!(2)),
         ("filters", filter("1"), filter("2")),
         ("rename_schema", json!("one"), json!("two")),
@@ -190,13 +253,5 @@ fn tables() -> Vec<Edit> {
         ("parallel_load", ranges("20"), ranges("30")),
         ("convert_case", json!("lower"), json!("upper")),
     ];
-    let rule = |member: &str, value: &Value| {
-        let mut rule = json!({ "schema": "public" });
-        rule[member] = value.clone();
-        json!([rule])
-    };
-    let one = |(member, from, to): &(&str, Value, Value)| {
-        edit("tables", rule(member, from), rule(member, to)).twins(&["mappings"]).needed()
-    };
-    members.iter().map(one).collect()
+    members.iter().map(|(member, from, to)| tables_with(member, from, to)).collect()
 }

@@ -36,6 +36,7 @@ pub(crate) fn of(kind: &str) -> Vec<Sheet> {
         "dms/endpoint" => dms_data::endpoint(),
         "dms/instance_profile" => dms::instance_profile(),
         "dms/migration_project" => dms::migration_project(),
+        "dms/replication_config" => dms_data::replication_config(),
         "dms/replication_instance" => dms::replication_instance(),
         "dms/replication_task" => dms_data::replication_task(),
         "dms/subnet_group" => dms::subnet_group(),

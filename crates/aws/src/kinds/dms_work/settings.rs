@@ -1,4 +1,4 @@
-//! The settings document of a replication task, brought to the form in which declared and live
+//! The settings document of a replication task or serverless replication, brought to the form in which declared and live
 //! settings are compared.
 //!
 //! DMS answers with a fully expanded document whose keys depend on its engine version, so only
@@ -69,7 +69,7 @@ pub(super) fn written(mut document: Value) -> Value {
 }
 
 /// The document to send: as declared, without what DMS rejects on input.
-pub(super) fn to_send(settings: &Map) -> String {
+pub(in crate::kinds) fn to_send(settings: &Map) -> String {
     let mut document = settings.clone();
     if let Some(Value::Object(logging)) = document.get_mut("Logging") {
         logging.remove("CloudWatchLogGroup");
@@ -138,8 +138,7 @@ mod tests {
         assert_eq!(normalise(&normalise(&live)), normalise(&live), "it is idempotent");
     }
 
-    /// DMS Serverless (`dms/replication_config`, which is no kind here) answers with the same document in
-    /// `ReplicationSettings`, as text with what it adds: whoever reads it must use this normaliser.
+    /// DMS Serverless answers with the same document in `ReplicationSettings`, as text with what it adds.
     #[test]
     fn the_settings_of_a_serverless_replication_have_the_same_form() {
         use towpath_engine::diff;
