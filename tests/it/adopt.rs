@@ -50,6 +50,16 @@ resources:
     mode: full-load
     settings: {FullLoadSettings: {MaxFullLoadSubTasks: 16}}
     tables: [{schema: public, include: ["%"], exclude: ["tmp_%"]}]
+  stream:
+    kind: dms/replication_config
+    source: source
+    target: target
+    mode: full-load-and-cdc
+    max_capacity_units: 16
+    subnet_group: subnets
+    security_groups: [guard]
+    settings: {FullLoadSettings: {MaxFullLoadSubTasks: 16}}
+    tables: [{schema: public}]
   source_provider: {kind: dms/data_provider, engine: postgres, from: source}
   target_provider: {kind: dms/data_provider, engine: redshift, from: workgroup}
   profile: {kind: dms/instance_profile, subnet_group: subnets, security_groups: [guard], description: conversion}
@@ -101,6 +111,7 @@ fn an_object_of_every_kind_is_declared_as_it_is() {
         ("dms/endpoint", "other-source", "source"),
         ("dms/endpoint", "other-target", "target"),
         ("dms/replication_task", "other-load", "load"),
+        ("dms/replication_config", "other-stream", "stream"),
         ("dms/data_provider", "other-source-provider", "source_provider"),
         ("dms/data_provider", "other-target-provider", "target_provider"),
         ("dms/instance_profile", "other-profile", "profile"),
