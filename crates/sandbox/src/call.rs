@@ -26,8 +26,14 @@ pub(crate) type Afterwards = Box<dyn FnOnce(Cloud) -> Pin<Box<dyn Future<Output 
 pub(crate) enum Fate {
     /// It ends as AWS means it to.
     Success,
-    /// It ends in the service's failed state: a planted fault.
+    /// It ends in the service's failed state: a planted fault, like all that follow.
     Failure,
+    /// It does not begin, for want of capacity.
+    NoCapacity,
+    /// A replication instance ends in `incompatible-network`.
+    Network,
+    /// A replication task stops with an error that resuming gets over.
+    Recoverable,
 }
 
 /// One call of an operation.
@@ -46,6 +52,8 @@ pub(crate) struct Call<'a> {
     pub(crate) objects: &'a Objects,
     /// What becomes of the transient state this call begins.
     pub(crate) fate: Fate,
+    /// Whether what this call makes belongs to a zero-ETL integration and can only be read: a planted fault.
+    pub(crate) read_only: bool,
     pub(crate) afterwards: Vec<Afterwards>,
 }
 

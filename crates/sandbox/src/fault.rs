@@ -12,6 +12,11 @@
 //! | `failed-state` | the transition that begins ends in the failed state | failures named with their cause |
 //! | `crash-before` | the client's process is killed (SIGKILL) instead of the call | `kill -9` before the effect |
 //! | `crash-after` | the client's process is killed (SIGKILL) after the effect, unanswered | `kill -9` between effect and outcome |
+//! | `not-found` | refused as if what it names were not there, no effect | reads right after a create; statements that have expired |
+//! | `no-capacity` | refused for want of capacity, no effect | failures that waiting does not mend |
+//! | `incompatible-network` | a replication instance ends in that state | failed states other than `failed` |
+//! | `recoverable-error` | a replication task stops with an error that resuming gets over | resuming |
+//! | `read-only` | what is made belongs to a zero-ETL integration | objects that must be left alone |
 //!
 //! Written `NAME@PATTERN`, `NAME@PATTERN#3` or `NAME@PATTERN#*`: the first, the third, or every call that
 //! the pattern fits. A pattern is `service:Operation` with `*` for any text, for example `dms:Create*`.
@@ -48,11 +53,21 @@ pub enum Effect {
     CrashBefore,
     /// `crash-after`
     CrashAfter,
+    /// `not-found`
+    NotFound,
+    /// `no-capacity`
+    NoCapacity,
+    /// `incompatible-network`
+    IncompatibleNetwork,
+    /// `recoverable-error`
+    RecoverableError,
+    /// `read-only`
+    ReadOnly,
 }
 
 impl Effect {
     /// Every effect with its name.
-    pub const ALL: [(&'static str, Self); 10] = [
+    pub const ALL: [(&'static str, Self); 15] = [
         ("throttle", Self::Throttle),
         ("server-error", Self::ServerError),
         ("cut-before", Self::CutBefore),
@@ -63,6 +78,11 @@ impl Effect {
         ("failed-state", Self::FailedState),
         ("crash-before", Self::CrashBefore),
         ("crash-after", Self::CrashAfter),
+        ("not-found", Self::NotFound),
+        ("no-capacity", Self::NoCapacity),
+        ("incompatible-network", Self::IncompatibleNetwork),
+        ("recoverable-error", Self::RecoverableError),
+        ("read-only", Self::ReadOnly),
     ];
 }
 

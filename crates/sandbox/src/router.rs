@@ -86,6 +86,7 @@ pub(crate) async fn handle(cloud: &Cloud, faults: &Faults, watch: Option<&Watch>
     match effect {
         Some(Effect::Throttle) => return Outcome::Answer(failure(service, &throttled(service))),
         Some(Effect::ServerError) => return Outcome::Answer(failure(service, &server_error(service))),
+        Some(Effect::NotFound) => return Outcome::Answer(failure(service, &not_found(service, &operation))),
         Some(Effect::CutBefore) => return Outcome::Cut,
         Some(Effect::CrashBefore) => return Outcome::Crash,
         _ => {}
@@ -218,7 +219,14 @@ fn run(
         place: cloud.place(),
         vault: cloud.vault(),
         objects: cloud.objects(),
-        fate: if effect == Some(Effect::FailedState) { Fate::Failure } else { Fate::Success },
+        fate: match effect {
+            Some(Effect::FailedState) => Fate::Failure,
+            Some(Effect::NoCapacity) => Fate::NoCapacity,
+            Some(Effect::IncompatibleNetwork) => Fate::Network,
+            Some(Effect::RecoverableError) => Fate::Recoverable,
+            _ => Fate::Success,
+        },
+        read_only: effect == Some(Effect::ReadOnly),
         afterwards: Vec::new(),
     };
     let result = function(&mut call);
@@ -255,6 +263,26 @@ fn server_error(service: &Service) -> ApiError {
         "ec2" | "s3" => ApiError::new("InternalError", "An internal error has occurred").status(500),
         _ => ApiError::new("InternalFailure", "The request processing has failed because of an unknown error.")
             .status(500),
+    }
+}
+
+/// What the service says of an object that is not there; the Data API, of a statement that is older than it keeps them.
+fn not_found(service: &Service, operation: &str) -> ApiError {
+    let message = "What the request names could not be found (a planted fault).";
+    let names = |word: &str| operation.contains(word);
+    match service.name {
+        "ec2" if names("SecurityGroupRule") => ApiError::new("InvalidSecurityGroupRuleId.NotFound", message),
+        "ec2" if names("SecurityGroup") => ApiError::new("InvalidGroup.NotFound", message),
+        "ec2" if names("Subnet") => ApiError::new("InvalidSubnetID.NotFound", message),
+        "ec2" if names("VpcEndpoint") => ApiError::new("InvalidVpcEndpointId.NotFound", message),
+        "ec2" if names("NetworkInterface") => ApiError::new("InvalidNetworkInterfaceID.NotFound", message),
+        "ec2" => ApiError::new("InvalidVpcID.NotFound", message),
+        "iam" => ApiError::new("NoSuchEntity", message).status(404),
+        "s3" if names("Bucket") => ApiError::new("NoSuchBucket", message).status(404),
+        "s3" => ApiError::new("NoSuchKey", message).status(404),
+        "dms" => ApiError::new("ResourceNotFoundFault", message),
+        "redshift-data" => ApiError::new("ValidationException", "Query has expired: it is older than 24 hours."),
+        _ => ApiError::new("ResourceNotFoundException", message),
     }
 }
 

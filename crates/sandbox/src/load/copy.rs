@@ -86,9 +86,23 @@ pub(super) async fn stream(
     on_rows: impl Fn(u64),
 ) -> Result<u64, Error> {
     let columns = table.columns.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
-    let mut rows = pin!(source.copy_out(&format!("copy ({select}) to stdout")).await?);
-    let mut sink =
-        pin!(target.copy_in::<_, Bytes>(&format!("copy {} ({columns}) from stdin", qualified(table))).await?);
+    let into = format!("copy {} ({columns}) from stdin", qualified(table));
+    pipe(source, target, &format!("copy ({select}) to stdout"), &into, on_rows).await
+}
+
+/// Carries rows from one `COPY` to another; gives their number.
+///
+/// # Errors
+/// Either server refused; the target then keeps none of these rows.
+pub(crate) async fn pipe(
+    source: &Client,
+    target: &Client,
+    out: &str,
+    into: &str,
+    on_rows: impl Fn(u64),
+) -> Result<u64, Error> {
+    let mut rows = pin!(source.copy_out(out).await?);
+    let mut sink = pin!(target.copy_in::<_, Bytes>(into).await?);
     let mut piece = BytesMut::with_capacity(PIECE + PIECE / 4);
     let (mut count, mut all) = (0, 0);
     while let Some(row) = rows.try_next().await? {

@@ -12,7 +12,7 @@ use tokio_postgres::Client;
 use super::catalog::{self, Table};
 use super::decoding::{self, Change};
 use super::ledger::{Loaded, Name};
-use super::{Job, Preparation, Progress, State, TableProgress, apply, copy, describe, now};
+use super::{Job, Preparation, Progress, State, TableProgress, apply, copy, describe, now, reload};
 
 /// Between two looks at a slot without changes.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -98,6 +98,9 @@ impl Follower<'_> {
         let goal = self.text("select pg_current_wal_flush_lsn()::text").await?;
         self.synchronise().await?;
         loop {
+            while let Some(name) = self.progress.next_reload() {
+                self.reload(&name).await?;
+            }
             match self.peek().await? {
                 Some(batch) if self.apply(&batch).await? => self.advance(&batch.end).await?,
                 // A process that was killed had applied some of it and not yet moved the slot.
@@ -106,6 +109,17 @@ impl Follower<'_> {
                 None => tokio::time::sleep(PAUSE).await,
             }
         }
+    }
+
+    /// Loads a table again; from then on it gets the changes behind its new rows.
+    async fn reload(&mut self, name: &Name) -> Result<(), String> {
+        let Some((table, loaded)) = reload::table(self.job, &self.target, name, self.progress).await? else {
+            return Ok(());
+        };
+        self.tables.retain(|own| !is(own, name));
+        self.tables.push(table);
+        self.loaded.insert(name.clone(), loaded);
+        Ok(())
     }
 
     /// Moves the slot to the ledger's place if it lies behind.

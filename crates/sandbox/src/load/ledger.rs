@@ -29,7 +29,7 @@ pub(super) struct Loaded {
 }
 
 /// Schema and name on the source.
-pub(super) type Name = (String, String);
+pub(crate) type Name = (String, String);
 
 impl Ledger {
     /// Makes the tables, and forgets what earlier loads of the task wrote; gives the tables of this load.
@@ -76,6 +76,16 @@ impl Ledger {
         let update = "update pg_catalog.dms_loads set rows = $5 where task = $1 and generation = $2 and source_schema = $3 and source_table = $4";
         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
         target.execute(update, &[&self.task, &self.generation, &table.schema, &table.name, &rows]).await.map(|_| ())
+    }
+
+    /// Enters a table that was loaded again, in the transaction that writes its rows.
+    pub(super) async fn replace(&self, target: &Client, table: &Table, rows: u64, snapshot: &str) -> Result<(), Error> {
+        let insert = "insert into pg_catalog.dms_loads values ($1, $2, $3, $4, $5, $6) \
+                      on conflict (task, generation, source_schema, source_table) do update set rows = excluded.rows, snapshot = excluded.snapshot";
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
+            [&self.task, &self.generation, &table.schema, &table.name, &rows, &snapshot];
+        target.execute(insert, &values).await.map(|_| ())
     }
 
     /// The place up to which changes were applied.

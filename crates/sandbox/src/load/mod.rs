@@ -11,6 +11,7 @@ mod decoding;
 mod follow;
 mod ledger;
 mod mapping;
+mod reload;
 
 #[cfg(test)]
 mod tests;
@@ -24,13 +25,15 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Config, Error, NoTls};
 
 pub(crate) use catalog::TypeChoices as Choices;
+pub(crate) use copy::pipe;
 pub(crate) use follow::{Follow, Until};
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Ledger, Name};
 pub(crate) use mapping::Mappings;
 
 use catalog::Table;
 use follow::Follower;
-use ledger::{Loaded, Name};
+use ledger::Loaded;
+
 use mapping::quoted;
 
 /// Pages (of 8 KB) from which on a table is read in ranges.
@@ -49,6 +52,10 @@ pub(crate) enum State {
     Completed,
     /// It could not be loaded.
     Error,
+    /// Its load was given up because the task was stopped.
+    Cancelled,
+    /// Its rows are being replaced by those of the source.
+    Reloading,
 }
 
 impl State {
@@ -59,6 +66,8 @@ impl State {
             Self::Loading => "Full load",
             Self::Completed => "Table completed",
             Self::Error => "Table error",
+            Self::Cancelled => "Table cancelled",
+            Self::Reloading => "Table is being reloaded",
         }
     }
 }
@@ -122,6 +131,8 @@ impl TableProgress {
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     tables: Mutex<Vec<TableProgress>>,
+    /// Tables that are to be loaded again, the next one first.
+    reloads: Mutex<VecDeque<Name>>,
     loaded: OnceLock<i64>,
 }
 
@@ -134,6 +145,24 @@ impl Progress {
     /// When the full load ended, in milliseconds since 1970.
     pub(crate) fn loaded(&self) -> Option<i64> {
         self.loaded.get().copied()
+    }
+
+    /// Asks for tables to be loaded again; gives those that were taken. A table whose first load is not over waits.
+    pub(crate) fn reload(&self, names: &[Name]) -> Vec<Name> {
+        let mut taken = Vec::new();
+        for name in names {
+            if matches!(self.state(name), Some(State::Completed | State::Error)) {
+                self.change_named(name, |table| table.state = State::Reloading);
+                taken.push(name.clone());
+            }
+        }
+        self.reloads.lock().unwrap_or_else(PoisonError::into_inner).extend(taken.iter().cloned());
+        taken
+    }
+
+    /// The next table that is to be loaded again.
+    fn next_reload(&self) -> Option<Name> {
+        self.reloads.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
     fn locked(&self) -> MutexGuard<'_, Vec<TableProgress>> {
@@ -152,7 +181,8 @@ impl Progress {
         }
     }
 
-    fn state(&self, name: &Name) -> Option<State> {
+    /// The state of a table.
+    pub(crate) fn state(&self, name: &Name) -> Option<State> {
         self.locked().iter().find(|own| own.schema == name.0 && own.table == name.1).map(|own| own.state)
     }
 
@@ -230,7 +260,12 @@ pub(crate) async fn run(job: Job, progress: &Progress) -> Result<(), String> {
         follow::open(&source, follow, loaded.is_empty() && reached.is_none() && job.known.is_empty()).await?;
     }
     let tables = load(&job, &target, &loaded, progress).await?;
-    let Some(follow) = job.follow.as_ref().filter(|follow| follow.until != Until::Loaded) else { return Ok(()) };
+    let Some(follow) = job.follow.as_ref().filter(|follow| follow.until != Until::Loaded) else {
+        while let Some(name) = progress.next_reload() {
+            reload::table(&job, &target, &name, progress).await?;
+        }
+        return Ok(());
+    };
     let loaded = job.ledger.loaded(&target).await.map_err(|error| describe(&error))?;
     let source = connect(&job.source, "source").await?;
     let follower = Follower {

@@ -82,58 +82,104 @@ fn virtual_bucket(request: &Request) -> Option<String> {
     name.strip_suffix(".localhost").map(str::to_owned)
 }
 
-/// Subresources that name an operation, with the noun of that operation.
-const BUCKET_NOUNS: [(&str, &str); 10] = [
+/// Subresources of a bucket that name an operation, with the noun of that operation. All that S3 has are
+/// here: one that is not played must not be taken for the bucket itself.
+const BUCKET_NOUNS: [(&str, &str); 24] = [
+    ("abac", "BucketAbac"),
     ("accelerate", "BucketAccelerateConfiguration"),
+    ("acl", "BucketAcl"),
+    ("analytics", "BucketAnalyticsConfiguration"),
     ("cors", "BucketCors"),
     ("encryption", "BucketEncryption"),
+    ("intelligent-tiering", "BucketIntelligentTieringConfiguration"),
+    ("inventory", "BucketInventoryConfiguration"),
     ("lifecycle", "BucketLifecycleConfiguration"),
     ("logging", "BucketLogging"),
+    ("metadataConfiguration", "BucketMetadataConfiguration"),
+    ("metadataTable", "BucketMetadataTableConfiguration"),
+    ("metrics", "BucketMetricsConfiguration"),
+    ("notification", "BucketNotificationConfiguration"),
+    ("object-lock", "ObjectLockConfiguration"),
     ("ownershipControls", "BucketOwnershipControls"),
     ("policy", "BucketPolicy"),
+    ("policyStatus", "BucketPolicyStatus"),
     ("publicAccessBlock", "PublicAccessBlock"),
+    ("replication", "BucketReplication"),
+    ("requestPayment", "BucketRequestPayment"),
     ("tagging", "BucketTagging"),
     ("versioning", "BucketVersioning"),
+    ("website", "BucketWebsite"),
 ];
+
+/// The same for objects.
+const OBJECT_NOUNS: [(&str, &str); 8] = [
+    ("acl", "ObjectAcl"),
+    ("attributes", "ObjectAttributes"),
+    ("encryption", "ObjectEncryption"),
+    ("legal-hold", "ObjectLegalHold"),
+    ("renameObject", "ObjectName"),
+    ("retention", "ObjectRetention"),
+    ("tagging", "ObjectTagging"),
+    ("torrent", "ObjectTorrent"),
+];
+
+/// The verb of an operation over a subresource.
+fn verb_of(method: &str) -> &'static str {
+    match method {
+        "GET" => "Get",
+        "PUT" => "Put",
+        "DELETE" => "Delete",
+        "POST" => "Create",
+        _ => "",
+    }
+}
+
+/// Whether the address has a parameter that is neither in `known` nor about the request as such: then the request is about
+/// something else than the bucket or object itself.
+fn asks_for_more(target: &Target<'_>, known: &[&str]) -> bool {
+    target
+        .query
+        .keys()
+        .any(|key| key != "x-id" && !key.to_ascii_lowercase().starts_with("x-amz-") && !known.contains(&key.as_str()))
+}
 
 /// The name of the operation a request asks for.
 pub(crate) fn operation(request: &Request) -> Result<String, ApiError> {
     let target = Target::of(request)?;
     let verb = request.method.as_str();
     let copies = request.header("x-amz-copy-source").is_some();
-    let name = match (target.bucket.is_empty(), target.key.is_empty()) {
-        (true, _) => match verb {
-            "GET" => "ListBuckets",
-            _ => "",
-        },
-        (false, true) => return Ok(bucket_operation(&target, verb)),
-        (false, false) => match verb {
-            "PUT" if target.has("partNumber") => "UploadPart",
-            "PUT" if target.has("tagging") => "PutObjectTagging",
-            "PUT" if copies => "CopyObject",
-            "PUT" => "PutObject",
-            "GET" if target.has("tagging") => "GetObjectTagging",
-            "GET" if target.has("uploadId") => "ListParts",
-            "GET" => "GetObject",
-            "HEAD" => "HeadObject",
-            "DELETE" if target.has("uploadId") => "AbortMultipartUpload",
-            "DELETE" if target.has("tagging") => "DeleteObjectTagging",
-            "DELETE" => "DeleteObject",
-            "POST" if target.has("uploads") => "CreateMultipartUpload",
-            "POST" if target.has("uploadId") => "CompleteMultipartUpload",
-            _ => "",
-        },
+    if target.bucket.is_empty() {
+        return Ok(if verb == "GET" { "ListBuckets".to_owned() } else { format!("{verb} account") });
+    }
+    if target.key.is_empty() {
+        return Ok(bucket_operation(&target, verb));
+    }
+    if let Some((_, noun)) = OBJECT_NOUNS.iter().find(|(name, _)| target.has(name)) {
+        return Ok(format!("{}{noun}", verb_of(verb)));
+    }
+    let name = match verb {
+        "PUT" if target.has("partNumber") && copies => "UploadPartCopy",
+        "PUT" if target.has("partNumber") => "UploadPart",
+        "PUT" if asks_for_more(&target, &[]) => "",
+        "PUT" if copies => "CopyObject",
+        "PUT" => "PutObject",
+        "GET" if target.has("uploadId") => "ListParts",
+        "GET" => "GetObject",
+        "HEAD" => "HeadObject",
+        "DELETE" if target.has("uploadId") => "AbortMultipartUpload",
+        "DELETE" if asks_for_more(&target, &["versionId"]) => "",
+        "DELETE" => "DeleteObject",
+        "POST" if target.has("uploads") => "CreateMultipartUpload",
+        "POST" if target.has("uploadId") => "CompleteMultipartUpload",
+        "POST" if target.has("restore") => "RestoreObject",
+        "POST" if target.has("select") => "SelectObjectContent",
+        _ => "",
     };
     Ok(if name.is_empty() { format!("{verb} object") } else { name.to_owned() })
 }
 
 fn bucket_operation(target: &Target<'_>, verb: &str) -> String {
-    let prefix = match verb {
-        "GET" => "Get",
-        "PUT" => "Put",
-        "DELETE" => "Delete",
-        _ => "",
-    };
+    let prefix = verb_of(verb);
     if let Some((_, noun)) = BUCKET_NOUNS.iter().find(|(name, _)| target.has(name)) {
         // The operation to delete a lifecycle is named differently from those to read and write it.
         let noun = if (prefix, *noun) == ("Delete", "BucketLifecycleConfiguration") { "BucketLifecycle" } else { noun };
@@ -143,13 +189,14 @@ fn bucket_operation(target: &Target<'_>, verb: &str) -> String {
         "GET" if target.has("location") => "GetBucketLocation",
         "GET" if target.has("versions") => "ListObjectVersions",
         "GET" if target.has("uploads") => "ListMultipartUploads",
-        "GET" if target.has("list-type") => "ListObjectsV2",
+        "GET" if target.has("session") => "CreateSession",
+        "GET" if target.query.get("list-type").is_some_and(|kind| kind == "2") => "ListObjectsV2",
         "GET" => "ListObjects",
         "HEAD" => "HeadBucket",
-        "PUT" => "CreateBucket",
-        "DELETE" => "DeleteBucket",
+        "PUT" if !asks_for_more(target, &[]) => "CreateBucket",
+        "DELETE" if !asks_for_more(target, &[]) => "DeleteBucket",
         "POST" if target.has("delete") => "DeleteObjects",
-        _ => "POST bucket",
+        _ => return format!("{verb} bucket"),
     }
     .to_owned()
 }
@@ -220,6 +267,14 @@ mod tests {
             ("PUT", "/b/a/key?x-id=PutObject", "PutObject"),
             ("POST", "/b/a/key?uploads", "CreateMultipartUpload"),
             ("PUT", "/b/a/key?partNumber=1&uploadId=u", "UploadPart"),
+            // What is not played must not be taken for the bucket or the object itself.
+            ("DELETE", "/b?website", "DeleteBucketWebsite"),
+            ("PUT", "/b?acl", "PutBucketAcl"),
+            ("DELETE", "/b?tomorrow", "DELETE bucket"),
+            ("PUT", "/b/key?acl", "PutObjectAcl"),
+            ("PUT", "/b/key?tomorrow", "PUT object"),
+            ("DELETE", "/b/key?versionId=v", "DeleteObject"),
+            ("PUT", "/b?X-Amz-Signature=s", "CreateBucket"),
         ] {
             assert_eq!(name(method, uri, host), expected, "{method} {uri}");
         }

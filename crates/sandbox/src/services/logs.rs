@@ -24,11 +24,16 @@ pub(crate) const SERVICE: Service = Service {
         ("CreateLogGroup", Operation::Call(create_group)),
         ("CreateLogStream", Operation::Call(create_stream)),
         ("DeleteLogGroup", Operation::Call(delete_group)),
+        ("DeleteLogStream", Operation::Call(delete_stream)),
         ("DeleteRetentionPolicy", Operation::Call(delete_retention)),
         ("DescribeLogGroups", Operation::Call(describe_groups)),
         ("DescribeLogStreams", Operation::Call(describe_streams)),
+        ("ListTagsForResource", Operation::Call(list_tags)),
+        ("ListTagsLogGroup", Operation::Call(list_tags)),
         ("PutLogEvents", Operation::Call(put_events)),
         ("PutRetentionPolicy", Operation::Call(put_retention)),
+        ("TagResource", Operation::Call(tag)),
+        ("UntagResource", Operation::Call(untag)),
     ],
 };
 
@@ -124,6 +129,44 @@ fn listed(call: &Call<'_>, member: &str, items: Vec<Value>) -> Result<Value, Api
 fn group<'a>(call: &'a mut Call<'_>) -> Result<&'a mut LogGroup, ApiError> {
     let name = call.input.required("logGroupName")?;
     call.world.logs.groups.get_mut(name).ok_or_else(no_group)
+}
+
+/// The group that `resourceArn` or `logGroupName` names.
+fn tagged<'a>(call: &'a mut Call<'_>) -> Result<&'a mut LogGroup, ApiError> {
+    let input = call.input;
+    let name = if let Some(name) = input.text("logGroupName")? {
+        name
+    } else {
+        let arn = input.required("resourceArn")?;
+        arn.split_once(":log-group:").map_or("", |(_, name)| name.trim_end_matches(":*"))
+    };
+    call.world.logs.groups.get_mut(name).ok_or_else(no_group)
+}
+
+fn list_tags(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    Ok(json!({ "tags": tagged(call)?.tags }))
+}
+
+fn tag(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let new = tags::read_map(call.input, "tags")?;
+    let group = tagged(call)?;
+    group.tags.extend(new);
+    if group.tags.len() > tags::LIMIT {
+        return Err(ApiError::new("TooManyTagsException", "A log group can have no more than 50 tags."));
+    }
+    Ok(json!({}))
+}
+
+fn untag(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let keys = call.input.texts("tagKeys")?;
+    tagged(call)?.tags.retain(|key, _| !keys.contains(&key.as_str()));
+    Ok(json!({}))
+}
+
+fn delete_stream(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let name = call.input.required("logStreamName")?;
+    let missing = || ApiError::new("ResourceNotFoundException", "The specified log stream does not exist.");
+    group(call)?.streams.remove(name).map(|_| json!({})).ok_or_else(missing)
 }
 
 fn create_stream(call: &mut Call<'_>) -> Result<Value, ApiError> {

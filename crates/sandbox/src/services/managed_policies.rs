@@ -19,6 +19,11 @@ pub(crate) fn find(arn: &str) -> Option<&'static ManagedPolicy> {
     POLICIES.iter().find(|policy| name.strip_prefix(policy.path) == Some(policy.name))
 }
 
+/// Every policy that is played.
+pub(crate) fn all() -> impl Iterator<Item = &'static ManagedPolicy> {
+    POLICIES.iter()
+}
+
 const POLICIES: &[ManagedPolicy] = &[
     ManagedPolicy {
         name: "AmazonDMSVPCManagementRole",

@@ -14,11 +14,14 @@ pub(crate) const SERVICE: Service = Service {
     operations: &[("GetCallerIdentity", Operation::Call(get_caller_identity))],
 };
 
+/// The unique id of the caller.
+pub(super) const CALLER_ID: &str = "AIDASANDBOXSANDBOXSAN";
+
 #[expect(clippy::unnecessary_wraps, reason = "operations share one type")]
 fn get_caller_identity(call: &mut Call<'_>) -> Result<Value, ApiError> {
     Ok(json!({
         "Arn": call.place.global_arn("iam", "user/sandbox"),
-        "UserId": "AIDASANDBOXSANDBOXSAN",
+        "UserId": CALLER_ID,
         "Account": call.place.account,
     }))
 }

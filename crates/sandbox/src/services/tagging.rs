@@ -2,6 +2,8 @@
 //!
 //! IAM roles are absent, as they are from the regional lists of AWS.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::tags;
@@ -14,8 +16,34 @@ pub(crate) const SERVICE: Service = Service {
     protocol: Protocol::Json { target: "ResourceGroupsTaggingAPI_20170126" },
     reach: Reach::Regional,
     codes: &Codes { missing: "InvalidParameterException", invalid: "InvalidParameterException" },
-    operations: &[("GetResources", Operation::Call(get_resources))],
+    operations: &[
+        ("GetResources", Operation::Call(get_resources)),
+        ("GetTagKeys", Operation::Call(get_tag_keys)),
+        ("GetTagValues", Operation::Call(get_tag_values)),
+    ],
 };
+
+/// One page of texts, each once and in order.
+fn texts(call: &Call<'_>, member: &str, all: BTreeSet<String>) -> Result<Value, ApiError> {
+    let token = call.input.text("PaginationToken")?.filter(|token| !token.is_empty());
+    let (items, token) = page(all.into_iter().collect(), token, 50).map_err(|_| no_token())?;
+    Ok(json!({member: items, "PaginationToken": token.unwrap_or_default()}))
+}
+
+fn no_token() -> ApiError {
+    ApiError::new("PaginationTokenExpiredException", "The pagination token is not valid.")
+}
+
+fn get_tag_keys(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let all = call.world.tagged(call.place).into_iter().flat_map(|(_, tags)| tags.into_keys()).collect();
+    texts(call, "TagKeys", all)
+}
+
+fn get_tag_values(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let key = call.input.required("Key")?;
+    let all = call.world.tagged(call.place).into_iter().filter_map(|(_, mut tags)| tags.remove(key)).collect();
+    texts(call, "TagValues", all)
+}
 
 fn get_resources(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let input = call.input;
@@ -44,8 +72,7 @@ fn get_resources(call: &mut Call<'_>) -> Result<Value, ApiError> {
         .collect();
     let size = usize::try_from(input.integer("ResourcesPerPage")?.unwrap_or(50).clamp(1, 100)).unwrap_or(50);
     let token = input.text("PaginationToken")?.filter(|token| !token.is_empty());
-    let (items, token) = page(items, token, size)
-        .map_err(|_| ApiError::new("PaginationTokenExpiredException", "The pagination token is not valid."))?;
+    let (items, token) = page(items, token, size).map_err(|_| no_token())?;
     Ok(json!({"ResourceTagMappingList": items, "PaginationToken": token.unwrap_or_default()}))
 }
 

@@ -67,6 +67,7 @@ impl Aws {
         let target = match service {
             "dms" => "AmazonDMSv20160101",
             "logs" => "Logs_20140328",
+            "redshift-data" => "RedshiftData",
             "redshift-serverless" => "RedshiftServerless",
             "secretsmanager" => "secretsmanager",
             "tagging" => "ResourceGroupsTaggingAPI_20170126",

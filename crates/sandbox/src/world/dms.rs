@@ -37,8 +37,10 @@ pub(crate) struct Dms {
     pub(crate) migration_projects: IndexMap<String, Simple>,
     /// Tags by ARN.
     pub(crate) tags: IndexMap<String, Tags>,
-    /// Events, oldest first.
+    /// Events.
     pub(crate) events: Vec<Event>,
+    /// The schemas of endpoints' databases, by the endpoint's ARN.
+    pub(crate) schemas: IndexMap<String, SchemaRefresh>,
 }
 
 impl Dms {
@@ -130,6 +132,9 @@ pub(crate) struct SubnetGroup {
     pub(crate) vpc: String,
     /// Its subnets.
     pub(crate) subnets: Vec<String>,
+    /// Whether a zero-ETL integration manages it.
+    #[serde(default)]
+    pub(crate) read_only: bool,
 }
 
 /// A replication instance.
@@ -261,7 +266,13 @@ pub(crate) struct Work {
     pub(crate) start_type: String,
     /// The tables of the run at hand, or of the last one.
     pub(crate) tables: Vec<TableProgress>,
-    /// Who copies rows for it, and when it last said so.
+    /// Tables of the run at hand that are to be loaded again: schema and name on the source.
+    #[serde(default)]
+    pub(crate) reloads: Vec<(String, String)>,
+    /// Whether the run at hand ends in an error that resuming gets over: a planted fault.
+    #[serde(default)]
+    pub(crate) breaks: bool,
+    /// Who copies rows for the task, and when it last said so.
     pub(crate) owner: Option<(String, Timestamp)>,
 }
 
@@ -303,6 +314,8 @@ impl Work {
             run: 0,
             start_type: String::new(),
             tables: Vec::new(),
+            reloads: Vec::new(),
+            breaks: false,
             owner: None,
         }
     }
@@ -336,6 +349,7 @@ impl Work {
             self.load_started = None;
             self.load_finished = None;
             self.tables.clear();
+            self.reloads.clear();
         }
     }
 }
@@ -349,6 +363,9 @@ pub(crate) struct Task {
     pub(crate) work: Work,
     /// Its instance arn.
     pub(crate) instance_arn: String,
+    /// The instance it is on its way to.
+    #[serde(default)]
+    pub(crate) moves_to: Option<String>,
     /// Its task data.
     pub(crate) task_data: Option<String>,
 }
@@ -401,6 +418,21 @@ pub(crate) struct Simple {
     pub(crate) arn: String,
     /// Its body.
     pub(crate) body: Map<String, Value>,
+}
+
+/// The last reading of the schemas of an endpoint's database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SchemaRefresh {
+    /// The instance that reads.
+    pub(crate) instance_arn: String,
+    /// When it began.
+    pub(crate) begun: Timestamp,
+    /// Which reading this is, so that a late result of an older one is dropped.
+    pub(crate) number: u64,
+    /// How far it is.
+    pub(crate) outcome: Outcome,
+    /// What the last good reading found.
+    pub(crate) schemas: Vec<String>,
 }
 
 /// Something that happened, as `DescribeEvents` tells it.

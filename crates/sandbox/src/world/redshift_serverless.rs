@@ -25,6 +25,10 @@ pub(crate) struct RedshiftServerless {
     pub(crate) usage_limits: IndexMap<String, Map<String, Value>>,
     /// Snapshots.
     pub(crate) snapshots: IndexMap<String, Snapshot>,
+    /// Endpoint accesses.
+    pub(crate) endpoint_accesses: IndexMap<String, EndpointAccess>,
+    /// Passwords of temporary users, by user, with the moment they end.
+    pub(crate) credentials: IndexMap<String, (Sealed, Timestamp)>,
     /// Tags by ARN.
     pub(crate) tags: IndexMap<String, Tags>,
 }
@@ -55,6 +59,9 @@ pub(crate) struct Namespace {
     /// Whether it ever had a workgroup: only then is the database told.
     #[serde(default)]
     pub(crate) had_workgroup: bool,
+    /// Whether its warehouse was ever used: only then there is something to be copied.
+    #[serde(default)]
+    pub(crate) has_data: bool,
     /// ARNs of its IAM roles.
     pub(crate) roles: Vec<String>,
     /// When the roles last changed; they are in sync some seconds later.
@@ -90,6 +97,35 @@ pub(crate) struct Workgroup {
     pub(crate) interfaces: Vec<String>,
 }
 
+/// A further way into a workgroup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EndpointAccess {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its ARN.
+    pub(crate) arn: String,
+    /// Its workgroup.
+    pub(crate) workgroup: String,
+    /// The host clients connect to.
+    pub(crate) address: String,
+    /// The port clients connect to.
+    pub(crate) port: i64,
+    /// Its subnets.
+    pub(crate) subnets: Vec<String>,
+    /// Its security groups.
+    pub(crate) groups: Vec<String>,
+    /// The VPC of its subnets.
+    pub(crate) vpc: String,
+    /// Its VPC endpoint.
+    pub(crate) vpc_endpoint: String,
+    /// Its network interfaces.
+    pub(crate) interfaces: Vec<String>,
+    /// When it was made.
+    pub(crate) created: Timestamp,
+    /// Its state.
+    pub(crate) lifecycle: Lifecycle,
+}
+
 /// A snapshot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
@@ -97,6 +133,12 @@ pub(crate) struct Snapshot {
     pub(crate) lifecycle: Lifecycle,
     /// Its members as they are shown.
     pub(crate) body: Map<String, Value>,
+    /// Whether its rows are still being copied.
+    #[serde(default)]
+    pub(crate) copying: bool,
+    /// Whether its namespace had rows.
+    #[serde(default)]
+    pub(crate) has_rows: bool,
 }
 
 impl RedshiftServerless {

@@ -62,7 +62,7 @@ mod tests {
         let mut world = moved(&World::new(&place), slow).unwrap();
         let now = slow.now();
         let lifecycle = Lifecycle::steady("CREATING").then(Timestamp(now.0 + 10_000), "AVAILABLE");
-        let snapshot = Snapshot { lifecycle, body: serde_json::Map::new() };
+        let snapshot = Snapshot { lifecycle, body: serde_json::Map::new(), copying: false, has_rows: false };
         world.redshift_serverless.snapshots.insert("one".to_owned(), snapshot.clone());
         assert!(moved(&world, slow).is_none());
         let faster = moved(&world, fast).unwrap();

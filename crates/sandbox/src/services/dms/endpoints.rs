@@ -5,14 +5,15 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::common::{
-    check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, wrong_state,
+    check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, require_writable, wrong_state,
 };
 use super::{attributes, connections, settings};
 use crate::call::{ApiError, Call};
 use crate::world::dms::{Endpoint, Lifecycle, Work};
 
 const DELETING: Duration = Duration::from_secs(10);
-const ENGINES: [(&str, &str, bool); 4] = [
+/// Engines: the name, the name for people, and whether it is a source.
+pub(super) const ENGINES: [(&str, &str, bool); 4] = [
     ("postgres", "PostgreSQL", true),
     ("aurora-postgresql", "Amazon Aurora PostgreSQL", true),
     ("redshift", "Amazon Redshift", false),
@@ -68,6 +69,9 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     };
     endpoint.body.insert("EngineDisplayName".to_owned(), json!(display));
     endpoint.body.insert("SslMode".to_owned(), json!("none"));
+    if call.read_only {
+        endpoint.body.insert("IsReadOnly".to_owned(), json!(true));
+    }
     let key = input
         .text("KmsKeyId")?
         .map_or_else(|| call.place.arn("kms", "key/00000000-0000-4000-8000-0000000000d5"), str::to_owned);
@@ -201,6 +205,7 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let input = call.input;
     let arn = input.required("EndpointArn")?;
     let mut endpoint = by_arn(call, arn)?.clone();
+    require_writable(endpoint.body.contains_key("IsReadOnly"), &endpoint.identifier)?;
     let now = call.clock.now();
     let is_still = |work: &Work| ["created", "ready", "stopped", "failed"].contains(&work.lifecycle.at(now));
     if let Some(work) = call.world.dms.works().find(|work| work.uses(arn, now) && !is_still(work)) {
@@ -247,6 +252,7 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
 pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let arn = call.input.required("EndpointArn")?;
     let mut endpoint = by_arn(call, arn)?.clone();
+    require_writable(endpoint.body.contains_key("IsReadOnly"), &endpoint.identifier)?;
     let now = call.clock.now();
     if let Some(work) = call.world.dms.works().find(|work| work.uses(arn, now)) {
         return Err(wrong_state(format!(

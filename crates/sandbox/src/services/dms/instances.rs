@@ -7,11 +7,14 @@ use serde_json::{Map, Value, json};
 use super::common::{
     check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, wrong_state,
 };
-use super::{lookups, subnet_groups, surroundings};
+use super::{events, lookups, subnet_groups, surroundings};
 use crate::call::{ApiError, Call, Fate};
-use crate::world::dms::{Event, Instance, Lifecycle};
+use crate::world::dms::{Instance, Lifecycle};
 
 pub(crate) const CREATING: Duration = Duration::from_mins(6);
+/// A new instance is shown as being modified before it is available (hashicorp/terraform-provider-aws#1182).
+const SETTLING: Duration = Duration::from_mins(5);
+const REBOOTING: Duration = Duration::from_mins(2);
 const MODIFYING: Duration = Duration::from_mins(2);
 const DELETING: Duration = Duration::from_mins(4);
 
@@ -22,6 +25,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let class = input.required("ReplicationInstanceClass")?;
     let storage = lookups::check_class(input, class)?;
     surroundings::require_vpc_role(call)?;
+    require_capacity(call)?;
     if call.world.dms.instances.get(&name).is_some_and(|old| !old.lifecycle.is_gone(call.clock.now())) {
         return Err(exists(format!("Replication Instance already exists: {name}")));
     }
@@ -77,33 +81,39 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         "NetworkType": input.text("NetworkType")?.unwrap_or("IPV4"),
         "KerberosAuthenticationSettings": input.get("KerberosAuthenticationSettings"),
     });
-    let ready = call.clock.after(CREATING);
-    let end = if call.fate == Fate::Failure { "failed" } else { "available" };
+    let lifecycle = first_life(call, &name);
     let instance = Instance {
         identifier: name.clone(),
         arn,
         subnet_group: group,
         security_groups: groups,
-        lifecycle: Lifecycle::steady("creating").then(ready, end),
+        lifecycle,
         pending: Map::new(),
         body: body.as_object().cloned().unwrap_or_default(),
         interface,
     };
-    tell(call, &name, "Replication instance created", "creation");
     let shown = show(call, &instance);
     call.world.dms.instances.insert(name, instance);
     Ok(json!({ "ReplicationInstance": shown }))
 }
 
-fn tell(call: &mut Call<'_>, name: &str, message: &str, category: &str) {
-    let event = Event {
-        source: name.to_owned(),
-        source_type: "replication-instance".to_owned(),
-        message: message.to_owned(),
-        category: category.to_owned(),
-        at: call.clock.now(),
+/// The states of a new instance, which its events tell of.
+fn first_life(call: &mut Call<'_>, name: &str) -> Lifecycle {
+    let (now, settling, ready) = (call.clock.now(), call.clock.after(SETTLING), call.clock.after(CREATING));
+    let creating = Lifecycle::steady("creating");
+    let (category, message, lifecycle) = match call.fate {
+        Fate::Failure => ("failure", "A replication instance has failed.", creating.then(ready, "failed")),
+        Fate::Network => {
+            ("failure", "A replication instance has failed.", creating.then(ready, "incompatible-network"))
+        }
+        _ => {
+            let lifecycle = creating.then(settling, "modifying").then(ready, "available");
+            ("creation", "A replication instance has been created.", lifecycle)
+        }
     };
-    call.world.dms.events.push(event);
+    events::of_instance(&mut call.world.dms, name, "creation", "A replication instance is being created.", now);
+    events::of_instance(&mut call.world.dms, name, category, message, ready);
+    lifecycle
 }
 
 /// `DescribeReplicationInstances`.
@@ -168,6 +178,38 @@ fn require_available(call: &Call<'_>, name: &str) -> Result<(), ApiError> {
     }
 }
 
+/// Refuses where a planted fault says that there is no capacity.
+fn require_capacity(call: &Call<'_>) -> Result<(), ApiError> {
+    if call.fate == Fate::NoCapacity {
+        let message = "There are not enough resources allocated to the database migration.";
+        return Err(ApiError::new("InsufficientResourceCapacityFault", message));
+    }
+    Ok(())
+}
+
+/// `RebootReplicationInstance`. "If this parameter is true, the reboot is conducted through a Multi-AZ failover. If the
+/// instance isn't configured for Multi-AZ, then you can't specify true."
+pub(super) fn reboot(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let input = call.input;
+    let name = name_of(call, input.required("ReplicationInstanceArn")?)?;
+    require_available(call, &name)?;
+    let mut instance = call.world.dms.instances.get(&name).cloned().ok_or_else(|| not_found(name.clone()))?;
+    let forced = input.flag("ForceFailover")?.unwrap_or(false);
+    let planned = input.flag("ForcePlannedFailover")?.unwrap_or(false);
+    if forced && planned {
+        return Err(input.invalid("ForceFailover and ForcePlannedFailover can't both be set to true"));
+    }
+    if (forced || planned) && instance.body.get("MultiAZ") != Some(&json!(true)) {
+        return Err(input.invalid("A failover can't be forced because the instance isn't configured for Multi-AZ"));
+    }
+    instance.lifecycle = Lifecycle::steady("rebooting").then(call.clock.after(REBOOTING), "available");
+    let now = call.clock.now();
+    events::of_instance(&mut call.world.dms, &name, "maintenance", "The replication instance is being rebooted.", now);
+    let shown = show(call, &instance);
+    call.world.dms.instances.insert(name, instance);
+    Ok(json!({ "ReplicationInstance": shown }))
+}
+
 /// `ModifyReplicationInstance`.
 pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     const QUEUED: [&str; 5] =
@@ -177,6 +219,7 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let input = call.input;
     let name = name_of(call, input.required("ReplicationInstanceArn")?)?;
     require_available(call, &name)?;
+    require_capacity(call)?;
     let mut instance = call.world.dms.instances.get(&name).cloned().ok_or_else(|| not_found(name.clone()))?;
     if let Some(class) = input.text("ReplicationInstanceClass")? {
         lookups::check_class(input, class)?;
@@ -231,13 +274,16 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let applies = immediately && !instance.pending.is_empty();
     if !changed && !applies {
         return Err(ApiError::new(
-            "InvalidParameterCombination",
+            "InvalidParameterCombinationException",
             "No modifications were requested on replication instance.",
         ));
     }
     if applies {
         instance.body.append(&mut instance.pending);
         instance.lifecycle = Lifecycle::steady("modifying").then(call.clock.after(MODIFYING), "available");
+        let now = call.clock.now();
+        let message = "The replication instance is being changed.";
+        events::of_instance(&mut call.world.dms, &name, "configuration change", message, now);
     }
     let shown = show(call, &instance);
     call.world.dms.instances.shift_remove(&name);
@@ -251,7 +297,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let name = name_of(call, arn)?;
     let now = call.clock.now();
     let state = call.world.dms.instances[&name].lifecycle.at(now).to_owned();
-    if state == "deleting" || state == "creating" || state == "modifying" {
+    if ["deleting", "creating", "modifying", "rebooting"].contains(&state.as_str()) {
         return Err(wrong_state(format!("Replication Instance {name} is in state {state} and cannot be deleted")));
     }
     if let Some(task) =
@@ -272,7 +318,8 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     call.world.logs.groups.remove(&surroundings::log_group(&name));
     call.world.dms.connections.retain(|connection| connection.instance_arn != instance.arn);
     call.world.dms.tags.shift_remove(&instance.arn);
-    tell(call, &name, "Replication instance deleted", "deletion");
+    events::of_instance(&mut call.world.dms, &name, "deletion", "A replication instance is being deleted.", now);
+    events::of_instance(&mut call.world.dms, &name, "deletion", "A replication instance has been deleted.", gone);
     let shown = show(call, &instance);
     call.world.dms.instances.insert(name, instance);
     Ok(json!({ "ReplicationInstance": shown }))

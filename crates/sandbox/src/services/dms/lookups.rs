@@ -1,10 +1,12 @@
-//! What DMS says about itself: classes, versions, quotas, events.
+//! What DMS says about itself: engines, classes, versions, quotas; and lists of what nobody can make here.
 //!
 //! Versions as in "AWS DMS release notes", classes as in "Choosing the right AWS DMS replication instance".
 
 use serde_json::{Value, json};
 
-use super::common::page;
+use super::common::{filters, page, passes};
+use super::endpoints::ENGINES;
+use super::{instances, settings, surroundings};
 use crate::call::{ApiError, Call, Input};
 
 /// The version an instance gets when none is asked for.
@@ -132,29 +134,95 @@ fn count(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// `DescribeEvents`, of the last hour unless asked otherwise.
-pub(super) fn events(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    let input = call.input;
-    let minutes = input.integer("Duration")?.unwrap_or(60).clamp(1, 20_160);
-    let now = call.clock.now();
-    let since = crate::clock::Timestamp(now.0 - minutes * 60_000);
-    let (source, kind) = (input.text("SourceIdentifier")?, input.text("SourceType")?);
-    let items = call
-        .world
-        .dms
-        .events
+/// `DescribeEndpointTypes`: the engines that the sandbox plays.
+pub(super) fn endpoint_types(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let filters = filters(call.input, &["engine-name", "endpoint-type"])?;
+    let items = ENGINES
         .iter()
-        .filter(|event| {
-            event.at >= since
-                && source.is_none_or(|name| event.source == name)
-                && kind.is_none_or(|kind| event.source_type == kind)
+        .map(|(engine, display, is_source)| (engine, display, if *is_source { "source" } else { "target" }))
+        .filter(|(engine, _, kind)| {
+            passes(&filters, |name| vec![if name == "engine-name" { (**engine).to_owned() } else { (*kind).to_owned() }])
         })
-        .map(|event| {
-            json!({
-                "SourceIdentifier": event.source, "SourceType": event.source_type, "Message": event.message,
-                "EventCategories": [event.category], "Date": event.at.epoch(),
-            })
+        .map(|(engine, display, kind)| {
+            json!({"EngineName": engine, "EngineDisplayName": display, "EndpointType": kind, "SupportsCDC": true})
         })
         .collect();
-    page(input, "Events", items)
+    page(call.input, "SupportedEndpointTypes", items)
+}
+
+/// `DescribeEndpointSettings`: those of which the sandbox knows the default.
+pub(super) fn endpoint_settings(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let engine = call.input.required("EngineName")?;
+    if !ENGINES.iter().any(|(known, ..)| *known == engine) {
+        return Err(call.input.invalid(format!("Engine {engine} is not supported by the sandbox")));
+    }
+    let items = settings::endpoint_defaults(engine)
+        .into_iter()
+        .map(|(name, default)| {
+            let (kind, text) = match &default {
+                Value::Bool(flag) => ("boolean", flag.to_string()),
+                Value::Number(number) => ("integer", number.to_string()),
+                other => ("string", other.as_str().unwrap_or_default().to_owned()),
+            };
+            json!({"Name": name, "Type": kind, "Sensitive": false, "DefaultValue": text})
+        })
+        .collect();
+    page(call.input, "EndpointSettings", items)
+}
+
+/// `DescribePendingMaintenanceActions`: nothing is ever pending here.
+pub(super) fn pending_maintenance(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    if let Some(arn) = call.input.text("ReplicationInstanceArn")? {
+        instances::name_of(call, arn)?;
+    }
+    page(call.input, "PendingMaintenanceActions", Vec::new())
+}
+
+/// `DescribeReplicationInstanceTaskLogs`: the size of the log of each task that has one.
+pub(super) fn task_logs(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    let arn = call.input.required("ReplicationInstanceArn")?;
+    instances::name_of(call, arn)?;
+    let now = call.clock.now();
+    let tasks =
+        call.world.dms.tasks.values().filter(|task| task.instance_arn == arn && !task.work.lifecycle.is_gone(now));
+    let items = tasks
+        .filter_map(|task| {
+            let (group, stream) = surroundings::task_log(call, task)?;
+            let bytes = call.world.logs.groups.get(&group)?.streams.get(&stream)?.bytes;
+            Some(json!({
+                "ReplicationTaskName": task.work.identifier, "ReplicationTaskArn": task.work.arn, "ReplicationInstanceTaskLogSize": bytes,
+            }))
+        })
+        .collect();
+    let mut answer = page(call.input, "ReplicationInstanceTaskLogs", items)?;
+    answer["ReplicationInstanceArn"] = json!(arn);
+    Ok(answer)
+}
+
+/// `DescribeCertificates`: nobody can import one here.
+pub(super) fn certificates(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    page(call.input, "Certificates", Vec::new())
+}
+
+/// `DescribeEventSubscriptions`: nobody can subscribe here.
+pub(super) fn event_subscriptions(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    page(call.input, "EventSubscriptionsList", Vec::new())
+}
+
+/// `DescribeReplicationTaskAssessmentRuns`: none is ever started here.
+pub(super) fn assessment_runs(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    page(call.input, "ReplicationTaskAssessmentRuns", Vec::new())
+}
+
+/// `DescribeReplicationTaskIndividualAssessments`: the parts of runs, of which there are none.
+pub(super) fn individual_assessments(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    page(call.input, "ReplicationTaskIndividualAssessments", Vec::new())
+}
+
+/// `DescribeReplicationTaskAssessmentResults`: those of the older assessment, of which there are none either.
+pub(super) fn assessment_results(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    if call.input.has("ReplicationTaskArn") {
+        super::tasks::find(call)?;
+    }
+    page(call.input, "ReplicationTaskAssessmentResults", Vec::new())
 }

@@ -9,12 +9,15 @@ mod common;
 mod connections;
 mod conversion;
 mod endpoints;
+mod events;
 mod instances;
 mod lookups;
 mod probe;
 mod progress;
+mod reload;
 mod replications;
 mod run;
+mod schemas;
 mod settings;
 mod subnet_groups;
 mod surroundings;
@@ -34,7 +37,7 @@ pub(crate) const SERVICE: Service = Service {
     name: "dms",
     protocol: Protocol::Json { target: "AmazonDMSv20160101" },
     reach: Reach::Regional,
-    codes: &Codes { missing: "ValidationException", invalid: "ValidationException" },
+    codes: &Codes { missing: "ValidationException", invalid: "InvalidParameterValueException" },
     operations: OPERATIONS,
 };
 
@@ -89,5 +92,20 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("DescribeAccountAttributes", Operation::Call(lookups::account_attributes)),
     ("DescribeOrderableReplicationInstances", Operation::Call(lookups::orderable_instances)),
     ("DescribeEngineVersions", Operation::Call(lookups::engine_versions)),
-    ("DescribeEvents", Operation::Call(lookups::events)),
+    ("DescribeEndpointTypes", Operation::Call(lookups::endpoint_types)),
+    ("DescribeEndpointSettings", Operation::Call(lookups::endpoint_settings)),
+    ("DescribePendingMaintenanceActions", Operation::Call(lookups::pending_maintenance)),
+    ("DescribeReplicationInstanceTaskLogs", Operation::Call(lookups::task_logs)),
+    ("DescribeCertificates", Operation::Call(lookups::certificates)),
+    ("DescribeEventSubscriptions", Operation::Call(lookups::event_subscriptions)),
+    ("DescribeReplicationTaskAssessmentRuns", Operation::Call(lookups::assessment_runs)),
+    ("DescribeReplicationTaskIndividualAssessments", Operation::Call(lookups::individual_assessments)),
+    ("DescribeReplicationTaskAssessmentResults", Operation::Call(lookups::assessment_results)),
+    ("DescribeEvents", Operation::Call(events::describe)),
+    ("DescribeEventCategories", Operation::Call(events::categories)),
+    ("RefreshSchemas", Operation::Call(schemas::refresh)),
+    ("DescribeRefreshSchemasStatus", Operation::Call(schemas::status)),
+    ("DescribeSchemas", Operation::Call(schemas::describe)),
+    ("ReloadTables", Operation::Call(reload::reload_tables)),
+    ("RebootReplicationInstance", Operation::Call(instances::reboot)),
 ];

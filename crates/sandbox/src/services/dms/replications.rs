@@ -231,8 +231,8 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     }
     let end = match (call.fate, state.as_str()) {
         (Fate::Failure, _) => "failed",
-        (Fate::Success, "created") => "ready",
-        (Fate::Success, state) => state,
+        (_, "created") => "ready",
+        (_, state) => state,
     };
     replication.updated = call.clock.now();
     replication.work.lifecycle = Lifecycle::steady("modifying").then(call.clock.after(MODIFYING), end);

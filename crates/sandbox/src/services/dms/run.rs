@@ -5,6 +5,7 @@
 //! afresh, as DMS recovers. A run whose task no longer names it (stopped, deleted, started again) ends at its next beat,
 //! together with its connections.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -13,11 +14,11 @@ use std::time::Duration;
 use fs4::fs_std::FileExt as _;
 use serde_json::Value;
 
-use super::{probe, replications, settings};
+use super::{events, probe, replications, settings};
 use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::cloud::Cloud;
-use crate::load::{self, Choices, Follow, Job, Ledger, Mappings, Preparation, Progress, Until};
+use crate::load::{self, Choices, Follow, Job, Ledger, Mappings, Name, Preparation, Progress, State, Until};
 use crate::services::redshift_data::warehouse;
 use crate::store::private_options;
 use crate::world::World;
@@ -131,6 +132,8 @@ enum End {
     Finished(&'static str),
     /// The task as a whole failed.
     Failed(String),
+    /// It stopped before its end, and resuming takes it on.
+    Interrupted,
 }
 
 /// Runs the task as its owner, who holds its lock until the end.
@@ -146,8 +149,9 @@ async fn execute(cloud: &Cloud, arn: &str, owner: &str, lock: File) {
     drop(lock);
 }
 
-/// Writes progress until the task no longer belongs to this run.
+/// Writes progress until the task no longer belongs to this run, and hands on which tables are to be loaded again.
 async fn beat(cloud: &Cloud, arn: &str, owner: &str, progress: &Progress) {
+    let mut begun = HashSet::new();
     loop {
         // What is stopped must not carry another row, so that is looked for far more often.
         for _ in 0..50 {
@@ -157,10 +161,11 @@ async fn beat(cloud: &Cloud, arn: &str, owner: &str, progress: &Progress) {
             }
         }
         let now = cloud.clock().now();
-        let tables = progress.tables();
         let mine = cloud.write(|world| match world.dms.work_mut(arn) {
             Some(work) if work.owner.as_ref().is_some_and(|(own, _)| own == owner) => {
                 work.owner = Some((owner.to_owned(), now));
+                hand_on_reloads(work, progress, &mut begun);
+                let tables = progress.tables();
                 if !tables.is_empty() {
                     work.load_started.get_or_insert(now);
                     work.load_finished = work.load_finished.or(progress.loaded().map(Timestamp));
@@ -174,6 +179,16 @@ async fn beat(cloud: &Cloud, arn: &str, owner: &str, progress: &Progress) {
             return;
         }
     }
+}
+
+/// Begins the reloads that were asked for since the last look, and forgets those that have ended. They stay with the
+/// task until then, so that who takes the run up begins them again.
+fn hand_on_reloads(work: &mut Work, progress: &Progress, begun: &mut HashSet<Name>) {
+    let is_over = |name: &Name| progress.state(name) != Some(State::Reloading);
+    work.reloads.retain(|name| !(begun.contains(name) && is_over(name)));
+    begun.retain(|name| !is_over(name));
+    let new: Vec<Name> = work.reloads.iter().filter(|name| !begun.contains(*name)).cloned().collect();
+    begun.extend(progress.reload(&new));
 }
 
 async fn load(cloud: &Cloud, arn: &str, progress: &Progress) -> End {
@@ -195,6 +210,9 @@ async fn load(cloud: &Cloud, arn: &str, progress: &Progress) -> End {
         }
     }
     until(work.lifecycle.settles_at()).await;
+    if work.breaks {
+        return End::Interrupted;
+    }
     match prepare(cloud, &work).await {
         Ok(job) => {
             let reason = match job.follow.as_ref().map(|follow| follow.until) {
@@ -305,11 +323,26 @@ fn finish(cloud: &Cloud, arn: &str, owner: &str, progress: &Progress, end: End) 
                     .collect();
                 work.failure = (!errors.is_empty()).then(|| errors.join("; "));
             }
+            End::Interrupted => {
+                work.lifecycle = Lifecycle::steady("stopped");
+                work.stop_reason = Some("Stop Reason RECOVERABLE_ERROR Error Level RECOVERABLE".to_owned());
+                work.failure = Some(
+                    "Last Error Task error notification received from subtask 0, thread 0 The connection to the source was lost Stop Reason RECOVERABLE_ERROR Error Level RECOVERABLE".to_owned(),
+                );
+            }
             End::Failed(error) => {
                 work.lifecycle = Lifecycle::steady("failed");
                 work.stop_reason = Some("Stop Reason FATAL_ERROR Error Level FATAL".to_owned());
                 work.failure = Some(format!("Last Error {error} Stop Reason FATAL_ERROR Error Level FATAL"));
             }
+        }
+        let (category, message) = match work.lifecycle.at(now) {
+            "failed" => ("failure", "A replication task has failed."),
+            _ => ("state change", "The replication task has stopped."),
+        };
+        let name = work.identifier.clone();
+        if world.dms.tasks.contains_key(&name) {
+            events::of_task(&mut world.dms, &name, category, message, now);
         }
         replications::release(world, arn, now, cloud.clock());
     });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::common::{exists, filters, keep_tags, not_found, page, passes, wrong_state};
+use super::common::{exists, filters, keep_tags, not_found, page, passes, require_writable, wrong_state};
 use super::surroundings::{self, VPC_ROLE};
 use crate::call::{ApiError, Call};
 use crate::world::dms::SubnetGroup;
@@ -28,7 +28,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let (vpc, subnets) = chosen_subnets(call)?;
     let arn = call.place.arn("dms", &format!("subgrp:{name}"));
     keep_tags(call, &arn)?;
-    let group = SubnetGroup { identifier: name.clone(), arn, description, vpc, subnets };
+    let group = SubnetGroup { identifier: name.clone(), arn, description, vpc, subnets, read_only: call.read_only };
     let shown = show(call, &group);
     call.world.dms.subnet_groups.insert(name, group);
     Ok(json!({ "ReplicationSubnetGroup": shown }))
@@ -87,6 +87,7 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let name = call.input.required("ReplicationSubnetGroupIdentifier")?.to_lowercase();
     surroundings::require_vpc_role(call)?;
     let old = find(call, &name)?.clone();
+    require_writable(old.read_only, &name)?;
     let (vpc, subnets) = chosen_subnets(call)?;
     if vpc != old.vpc {
         return Err(ApiError::new(
@@ -113,7 +114,9 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
 /// `DeleteReplicationSubnetGroup`.
 pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let name = call.input.required("ReplicationSubnetGroupIdentifier")?.to_lowercase();
-    let arn = find(call, &name)?.arn.clone();
+    let group = find(call, &name)?;
+    require_writable(group.read_only, &name)?;
+    let arn = group.arn.clone();
     let now = call.clock.now();
     let dms = &call.world.dms;
     let instance = dms
@@ -175,6 +178,7 @@ pub(super) fn named_or_default(call: &mut Call<'_>, name: Option<&str>) -> Resul
         description: "default".to_owned(),
         vpc,
         subnets,
+        read_only: false,
     };
     call.world.dms.subnet_groups.insert(name.clone(), group);
     Ok(name)
@@ -211,5 +215,6 @@ pub(super) fn show(call: &Call<'_>, group: &SubnetGroup) -> Value {
         "SubnetGroupStatus": "Complete",
         "Subnets": subnets,
         "SupportedNetworkTypes": ["IPV4"],
+        "IsReadOnly": group.read_only.then_some(true),
     })
 }

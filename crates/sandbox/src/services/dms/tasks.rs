@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::common::{
     check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, wrong_state,
 };
-use super::{connections, endpoints, instances, progress, run, settings, surroundings};
+use super::{connections, endpoints, events, instances, progress, run, settings, surroundings};
 use crate::call::{ApiError, Call, Fate};
 use crate::clock::Timestamp;
+use crate::load::State;
 use crate::world::dms::{Lifecycle, Task, Work};
 
 pub(crate) const CREATING: Duration = Duration::from_secs(45);
@@ -46,8 +47,14 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     work.settings = progress::declared_settings(input, "ReplicationTaskSettings")?.unwrap_or_else(|| json!({}));
     work.cdc_start = input.text("CdcStartPosition")?.map(str::to_owned);
     work.cdc_stop = input.text("CdcStopPosition")?.map(str::to_owned);
-    let task = Task { work, instance_arn: instance.to_owned(), task_data: input.text("TaskData")?.map(str::to_owned) };
+    let task = Task {
+        work,
+        instance_arn: instance.to_owned(),
+        moves_to: None,
+        task_data: input.text("TaskData")?.map(str::to_owned),
+    };
     let shown = show(call, &task, true);
+    events::of_task(&mut call.world.dms, &name, "creation", "The replication task was created.", now);
     call.world.dms.tasks.insert(name, task);
     Ok(json!({ "ReplicationTask": shown }))
 }
@@ -85,7 +92,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
 }
 
 /// The task with the request's ARN.
-fn find(call: &Call<'_>) -> Result<Task, ApiError> {
+pub(super) fn find(call: &Call<'_>) -> Result<Task, ApiError> {
     let arn = call.input.required("ReplicationTaskArn")?;
     let now = call.clock.now();
     let found =
@@ -130,6 +137,8 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let end = if call.fate == Fate::Failure { "failed" } else { &state };
     task.work.lifecycle = Lifecycle::steady("modifying").then(call.clock.after(MODIFYING), end);
     let shown = show(call, &task, true);
+    let now = call.clock.now();
+    events::of_task(&mut call.world.dms, &old, "configuration change", "The replication task was modified.", now);
     call.world.dms.tasks.shift_remove(&old);
     call.world.dms.tasks.insert(task.work.identifier.clone(), task);
     Ok(json!({ "ReplicationTask": shown }))
@@ -163,10 +172,17 @@ pub(super) fn relocate(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if version(target) < version(&task.instance_arn) {
         return Err(wrong_state("The target replication instance has an older engine version"));
     }
-    target.clone_into(&mut task.instance_arn);
-    let end = if state == "failed-move" { "stopped" } else { &state };
+    task.moves_to = Some(target.to_owned());
+    let end = match state.as_str() {
+        _ if call.fate == Fate::Failure => "failed-move",
+        "failed-move" => "stopped",
+        other => other,
+    };
+    // What fails stays where it was.
+    let home = if end == "failed-move" { task.instance_arn.clone() } else { target.to_owned() };
     task.work.lifecycle = Lifecycle::steady("moving").then(call.clock.after(MODIFYING), end);
     let shown = show(call, &task, true);
+    task.instance_arn = home;
     call.world.dms.tasks.insert(task.work.identifier.clone(), task);
     Ok(json!({ "ReplicationTask": shown }))
 }
@@ -175,7 +191,7 @@ pub(super) fn relocate(call: &mut Call<'_>) -> Result<Value, ApiError> {
 pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let mut task = find(call)?;
     let state = task.work.lifecycle.at(call.clock.now()).to_owned();
-    if !["ready", "stopped", "failed"].contains(&state.as_str()) {
+    if !["ready", "stopped", "failed", "failed-move"].contains(&state.as_str()) {
         return Err(wrong_state(format!(
             "Replication Task {} is in state {state} and cannot be deleted",
             task.work.identifier
@@ -184,6 +200,8 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     task.work.lifecycle = Lifecycle::steady("deleting").then_gone(call.clock.after(DELETING));
     task.work.owner = None;
     call.world.dms.tags.shift_remove(&task.work.arn);
+    let now = call.clock.now();
+    events::of_task(&mut call.world.dms, &task.work.identifier, "deletion", "The replication task was deleted.", now);
     let shown = show(call, &task, true);
     call.world.dms.tasks.insert(task.work.identifier.clone(), task);
     Ok(json!({ "ReplicationTask": shown }))
@@ -221,6 +239,7 @@ pub(super) fn start(call: &mut Call<'_>) -> Result<Value, ApiError> {
     connections::require_success(call, &task.instance_arn, &task.work.target_arn)?;
     let running_at = call.clock.after(STARTING);
     task.work.begin(kind, Lifecycle::steady("starting").then(running_at, "running"), now);
+    task.work.breaks = call.fate == Fate::Recoverable;
     task.work.owner = Some((run::new_owner(), now));
     if call.fate == Fate::Failure {
         task.work.lifecycle = Lifecycle::steady("starting").then(running_at, "failed");
@@ -233,6 +252,8 @@ pub(super) fn start(call: &mut Call<'_>) -> Result<Value, ApiError> {
     }
     let names = surroundings::task_log(call, &task);
     surroundings::log(call, names);
+    let name = &task.work.identifier;
+    events::of_task(&mut call.world.dms, name, "state change", "The replication task has started.", now);
     let shown = show(call, &task, true);
     call.world.dms.tasks.insert(task.work.identifier.clone(), task);
     Ok(json!({ "ReplicationTask": shown }))
@@ -251,7 +272,14 @@ pub(super) fn stop(call: &mut Call<'_>) -> Result<Value, ApiError> {
     task.work.stop_reason = Some("Stop Reason NORMAL".to_owned());
     task.work.stopped = Some(stopped);
     task.work.owner = None;
+    for table in &mut task.work.tables {
+        if matches!(table.state, State::Loading | State::Reloading) {
+            table.state = State::Cancelled;
+        }
+    }
     let shown = show(call, &task, true);
+    let name = &task.work.identifier;
+    events::of_task(&mut call.world.dms, name, "state change", "The replication task has stopped.", stopped);
     call.world.dms.tasks.insert(task.work.identifier.clone(), task);
     Ok(json!({ "ReplicationTask": shown }))
 }
@@ -273,6 +301,7 @@ fn show(call: &Call<'_>, task: &Task, with_settings: bool) -> Value {
     json!({
         "ReplicationTaskIdentifier": work.identifier, "ReplicationTaskArn": work.arn,
         "SourceEndpointArn": work.source_arn, "TargetEndpointArn": work.target_arn, "ReplicationInstanceArn": task.instance_arn,
+        "TargetReplicationInstanceArn": task.moves_to.as_ref().filter(|_| work.lifecycle.at(now) == "moving"),
         "MigrationType": work.migration_type,
         "TableMappings": with_settings.then_some(&work.mappings),
         "ReplicationTaskSettings": with_settings.then(settings),

@@ -55,7 +55,24 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
 }
 
 pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    let filters = Filters::read(call.input, &["description", "group-id", "group-name", "owner-id", "vpc-id"])?;
+    let known = [
+        "description",
+        "egress.ip-permission.cidr",
+        "egress.ip-permission.from-port",
+        "egress.ip-permission.group-id",
+        "egress.ip-permission.protocol",
+        "egress.ip-permission.to-port",
+        "group-id",
+        "group-name",
+        "ip-permission.cidr",
+        "ip-permission.from-port",
+        "ip-permission.group-id",
+        "ip-permission.protocol",
+        "ip-permission.to-port",
+        "owner-id",
+        "vpc-id",
+    ];
+    let filters = Filters::read(call.input, &known)?;
     let names = call.input.texts("GroupName")?;
     let mut groups = chosen(call, "GroupId", &call.world.ec2.security_groups, no_group)?;
     for name in &names {
@@ -70,7 +87,8 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
         "group-id" => vec![group.id.clone()],
         "group-name" => vec![group.name.clone()],
         "owner-id" => vec![call.place.account.clone()],
-        _ => vec![group.vpc_id.clone()],
+        "vpc-id" => vec![group.vpc_id.clone()],
+        other => rules::filtered(call, &group.id, other),
     };
     let fitting = groups.into_iter().filter(|group| filters.fit(&group.tags, |name| field(group, name)));
     let groups = fitting.map(|group| describe_group(call, group)).collect();

@@ -16,11 +16,20 @@ pub(super) fn present<'a>(call: &'a Call<'_>) -> impl Iterator<Item = &'a Networ
 
 pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let known = [
+        "addresses.private-ip-address",
         "attachment.attachment-id",
+        "attachment.instance-owner-id",
+        "attachment.status",
+        "availability-zone",
         "description",
         "group-id",
+        "group-name",
+        "interface-type",
         "network-interface-id",
+        "owner-id",
+        "private-ip-address",
         "requester-id",
+        "requester-managed",
         "status",
         "subnet-id",
         "vpc-id",
@@ -33,10 +42,25 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
     }
     let field = |interface: &NetworkInterface, name: &str| match name {
         "attachment.attachment-id" => interface.attachment(now).map(str::to_owned).into_iter().collect(),
+        "addresses.private-ip-address" | "private-ip-address" => vec![interface.private_address.clone()],
+        "attachment.instance-owner-id" => {
+            interface.attachment(now).map(|_| "amazon-aws".to_owned()).into_iter().collect()
+        }
+        "attachment.status" => interface.attachment(now).map(|_| "attached".to_owned()).into_iter().collect(),
+        "availability-zone" => {
+            call.world.ec2.subnets.get(&interface.subnet_id).map(|subnet| subnet.zone.clone()).into_iter().collect()
+        }
         "description" => vec![interface.description.clone()],
         "group-id" => interface.groups.clone(),
+        "group-name" => {
+            let groups = interface.groups.iter().filter_map(|id| call.world.ec2.security_groups.get(id));
+            groups.map(|group| group.name.clone()).collect()
+        }
+        "interface-type" => vec!["interface".to_owned()],
         "network-interface-id" => vec![interface.id.clone()],
+        "owner-id" => vec![call.place.account.clone()],
         "requester-id" => vec![interface.requester.clone()],
+        "requester-managed" => vec![(!interface.requester.is_empty()).to_string()],
         "status" => vec![status(interface, now).to_owned()],
         "subnet-id" => vec![interface.subnet_id.clone()],
         _ => vec![interface.vpc_id.clone()],

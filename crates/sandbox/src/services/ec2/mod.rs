@@ -6,6 +6,7 @@ mod endpoints;
 mod filters;
 mod groups;
 mod interfaces;
+mod lookups;
 mod networks;
 mod rules;
 mod tagging;
@@ -38,23 +39,38 @@ pub(crate) const SERVICE: Service = Service {
         ("DeleteTags", Operation::Call(tagging::delete)),
         ("DeleteVpc", Operation::Call(networks::delete_vpc)),
         ("DeleteVpcEndpoints", Operation::Call(endpoints::delete)),
+        ("DescribeAccountAttributes", Operation::Call(lookups::account_attributes)),
+        ("DescribeAddresses", Operation::Call(lookups::addresses)),
         ("DescribeAvailabilityZones", Operation::Call(networks::describe_availability_zones)),
+        ("DescribeDhcpOptions", Operation::Call(lookups::dhcp_options)),
+        ("DescribeInstances", Operation::Call(lookups::instances)),
+        ("DescribeInternetGateways", Operation::Call(lookups::internet_gateways)),
+        ("DescribeNatGateways", Operation::Call(lookups::nat_gateways)),
+        ("DescribeNetworkAcls", Operation::Call(lookups::network_acls)),
         ("DescribeNetworkInterfaces", Operation::Call(interfaces::describe)),
+        ("DescribePrefixLists", Operation::Call(lookups::prefix_lists)),
+        ("DescribeRegions", Operation::Call(lookups::regions)),
         ("DescribeRouteTables", Operation::Call(networks::describe_route_tables)),
         ("DescribeSecurityGroupRules", Operation::Call(rules::describe)),
         ("DescribeSecurityGroups", Operation::Call(groups::describe)),
+        ("DescribeStaleSecurityGroups", Operation::Call(lookups::stale_groups)),
         ("DescribeSubnets", Operation::Call(networks::describe_subnets)),
         ("DescribeTags", Operation::Call(tagging::describe)),
         ("DescribeVpcAttribute", Operation::Call(networks::describe_vpc_attribute)),
+        ("DescribeVpcEndpointServices", Operation::Call(lookups::endpoint_services)),
         ("DescribeVpcEndpoints", Operation::Call(endpoints::describe)),
+        ("DescribeVpcPeeringConnections", Operation::Call(lookups::peerings)),
         ("DescribeVpcs", Operation::Call(networks::describe_vpcs)),
         ("DetachNetworkInterface", Operation::Call(interfaces::detach)),
+        ("GetSecurityGroupsForVpc", Operation::Call(lookups::groups_for_vpc)),
         ("ModifySecurityGroupRules", Operation::Call(rules::modify)),
         ("ModifySubnetAttribute", Operation::Call(networks::modify_subnet_attribute)),
         ("ModifyVpcAttribute", Operation::Call(networks::modify_vpc_attribute)),
         ("ModifyVpcEndpoint", Operation::Call(endpoints::modify)),
         ("RevokeSecurityGroupEgress", Operation::Call(rules::revoke_egress)),
         ("RevokeSecurityGroupIngress", Operation::Call(rules::revoke_ingress)),
+        ("UpdateSecurityGroupRuleDescriptionsEgress", Operation::Call(rules::describe_anew_egress)),
+        ("UpdateSecurityGroupRuleDescriptionsIngress", Operation::Call(rules::describe_anew_ingress)),
     ],
 };
 

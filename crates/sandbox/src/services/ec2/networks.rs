@@ -13,11 +13,26 @@ use crate::world::ec2::{RouteTable, Subnet, Vpc, zones};
 /// Addresses of each subnet that AWS keeps for itself.
 const RESERVED_ADDRESSES: u64 = 5;
 
+/// The DHCP options of every VPC.
+pub(super) const DHCP_OPTIONS: &str = "dopt-0a1b2c3d4e5f60718";
+
 pub(super) fn describe_vpcs(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    let filters = Filters::read(call.input, &["cidr", "is-default", "isDefault", "state", "vpc-id"])?;
+    let known = [
+        "cidr",
+        "cidr-block-association.cidr-block",
+        "dhcp-options-id",
+        "is-default",
+        "isDefault",
+        "owner-id",
+        "state",
+        "vpc-id",
+    ];
+    let filters = Filters::read(call.input, &known)?;
     let vpcs = chosen(call, "VpcId", &call.world.ec2.vpcs, no_vpc)?;
     let field = |vpc: &Vpc, name: &str| match name {
-        "cidr" => vec![vpc.cidr.clone()],
+        "cidr" | "cidr-block-association.cidr-block" => vec![vpc.cidr.clone()],
+        "dhcp-options-id" => vec![DHCP_OPTIONS.to_owned()],
+        "owner-id" => vec![call.place.account.clone()],
         "is-default" | "isDefault" => vec![vpc.is_default.to_string()],
         "state" => vec!["available".to_owned()],
         _ => vec![vpc.id.clone()],
@@ -74,7 +89,7 @@ fn describe_vpc(vpc: &Vpc, account: &str) -> Value {
             "associationId": vpc.id.replacen("vpc-", "vpc-cidr-assoc-", 1),
             "cidrBlockState": {"state": "associated"},
         }],
-        "dhcpOptionsId": "dopt-0a1b2c3d4e5f60718",
+        "dhcpOptionsId": DHCP_OPTIONS,
         "instanceTenancy": "default",
         "isDefault": vpc.is_default,
         "tagSet": tag_set(&vpc.tags),
@@ -135,13 +150,33 @@ pub(super) fn modify_subnet_attribute(call: &mut Call<'_>) -> Result<Value, ApiE
 }
 
 pub(super) fn describe_subnets(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    let known =
-        ["availability-zone", "availabilityZone", "cidr-block", "default-for-az", "state", "subnet-id", "vpc-id"];
+    let known = [
+        "availability-zone",
+        "availability-zone-id",
+        "availabilityZone",
+        "available-ip-address-count",
+        "cidr",
+        "cidr-block",
+        "cidrBlock",
+        "default-for-az",
+        "defaultForAz",
+        "map-public-ip-on-launch",
+        "owner-id",
+        "state",
+        "subnet-arn",
+        "subnet-id",
+        "vpc-id",
+    ];
     let filters = Filters::read(call.input, &known)?;
     let field = |subnet: &Subnet, name: &str| match name {
         "availability-zone" | "availabilityZone" => vec![subnet.zone.clone()],
-        "cidr-block" => vec![subnet.cidr.clone()],
-        "default-for-az" => vec![subnet.default_for_zone.to_string()],
+        "availability-zone-id" => vec![zone_id(&subnet.zone)],
+        "available-ip-address-count" => vec![free_addresses(call, subnet).to_string()],
+        "cidr" | "cidr-block" | "cidrBlock" => vec![subnet.cidr.clone()],
+        "default-for-az" | "defaultForAz" => vec![subnet.default_for_zone.to_string()],
+        "map-public-ip-on-launch" => vec![subnet.public_addresses.to_string()],
+        "owner-id" => vec![call.place.account.clone()],
+        "subnet-arn" => vec![call.place.arn("ec2", &format!("subnet/{}", subnet.id))],
         "state" => vec!["available".to_owned()],
         "subnet-id" => vec![subnet.id.clone()],
         _ => vec![subnet.vpc_id.clone()],

@@ -218,6 +218,58 @@ pub(super) fn permissions(call: &Call<'_>, group_id: &str, direction: Direction)
     permissions.into_iter().map(|(_, permission)| permission).collect()
 }
 
+/// What the rules of a group have for a filter such as `egress.ip-permission.from-port`.
+pub(super) fn filtered(call: &Call<'_>, group_id: &str, filter: &str) -> Vec<String> {
+    let (direction, member) = match filter.strip_prefix("egress.ip-permission.") {
+        Some(member) => (Direction::Egress, member),
+        None => (Direction::Ingress, filter.strip_prefix("ip-permission.").unwrap_or(filter)),
+    };
+    let own = call.world.ec2.rules.values().filter(|rule| rule.group_id == group_id && rule.direction == direction);
+    own.filter_map(|rule| match (member, &rule.peer) {
+        ("cidr", Peer::Ipv4(block)) => Some(block.clone()),
+        ("group-id", Peer::Group(id)) => Some(id.clone()),
+        ("from-port", _) => Some(rule.from_port.to_string()),
+        ("to-port", _) => Some(rule.to_port.to_string()),
+        ("protocol", _) => Some(rule.protocol.clone()),
+        _ => None,
+    })
+    .collect()
+}
+
+pub(super) fn describe_anew_ingress(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    describe_anew(call, Direction::Ingress)
+}
+
+pub(super) fn describe_anew_egress(call: &mut Call<'_>) -> Result<Value, ApiError> {
+    describe_anew(call, Direction::Egress)
+}
+
+/// `UpdateSecurityGroupRuleDescriptionsIngress` and its twin, by permissions or by ids.
+fn describe_anew(call: &mut Call<'_>, direction: Direction) -> Result<Value, ApiError> {
+    let group_id = group(call)?;
+    dry_run(call.input)?;
+    let mut changes = Vec::new();
+    for update in call.input.structures("SecurityGroupRuleDescription")? {
+        changes.push((update.required("SecurityGroupRuleId")?.to_owned(), description(update)?));
+    }
+    if changes.is_empty() {
+        for rule in wanted(call.input, &group_id, direction, &Tags::new())? {
+            let found = call.world.ec2.rules.values().find(|own| same(own, &rule)).map(|own| own.id.clone());
+            let id = found.ok_or_else(|| {
+                let message = "The specified rule does not exist in this security group.";
+                ApiError::new("InvalidPermission.NotFound", message)
+            })?;
+            changes.push((id, rule.description));
+        }
+    }
+    for (id, text) in changes {
+        let rule = call.world.ec2.rules.get_mut(&id);
+        let rule = rule.filter(|rule| rule.group_id == group_id && rule.direction == direction);
+        rule.ok_or_else(|| no_rule(&id))?.description = text;
+    }
+    Ok(done())
+}
+
 fn group(call: &Call<'_>) -> Result<String, ApiError> {
     let id = call.input.required("GroupId")?;
     call.world.ec2.security_groups.get(id).map(|group| group.id.clone()).ok_or_else(|| no_group(id))

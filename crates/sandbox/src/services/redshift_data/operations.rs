@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_postgres::NoTls;
 
+use super::run::Outcome;
 use super::statements::{self, Piece, Statement, Status};
 use super::{CODES, parameters, results, warehouse};
 use crate::call::{ApiError, Input};
@@ -74,6 +75,8 @@ async fn submit(cloud: &Cloud, request: Input<'_>, sqls: Vec<String>, is_batch: 
         workgroup,
         database,
         secret: request.text("SecretArn")?.map(str::to_owned),
+        parameters: values,
+        format: format(request)?,
         session,
         is_batch,
         in_transaction: request.text("ExecutionMode")? != Some("AUTO_COMMIT"),
@@ -90,6 +93,15 @@ async fn submit(cloud: &Cloud, request: Input<'_>, sqls: Vec<String>, is_batch: 
     cloud.spawn(statements::perform(statement.id.clone(), config));
     wait(request, &statement.id).await?;
     Ok(submitted(&statement))
+}
+
+/// The form a result is to have.
+fn format(request: Input<'_>) -> Result<&'static str, ApiError> {
+    match request.text("ResultFormat")? {
+        None | Some("JSON") => Ok("JSON"),
+        Some("CSV") => Ok("CSV"),
+        Some(other) => Err(invalid(format!("Invalid ResultFormat: {other}"))),
+    }
 }
 
 /// Writes to the log groups of a namespace that exports logs: each is made by the first entry for it. Source: Redshift
@@ -135,7 +147,7 @@ fn submitted(statement: &Statement) -> Value {
 }
 
 /// Workgroup, namespace and database of a request; the secret, if one is named, must exist.
-fn place(cloud: &Cloud, request: Input<'_>) -> Result<(String, String, String), ApiError> {
+pub(super) fn place(cloud: &Cloud, request: Input<'_>) -> Result<(String, String, String), ApiError> {
     if request.has("ClusterIdentifier") {
         return Err(invalid("Provisioned clusters are not played; use WorkgroupName"));
     }
@@ -210,6 +222,9 @@ fn find(request: Input<'_>) -> Result<(Statement, Option<usize>), ApiError> {
     };
     let missing = || ApiError::new("ResourceNotFoundException", format!("Query does not exist: {id}"));
     let statement = statements::get(own).ok_or_else(missing)?;
+    if statement.is_expired(Timestamp::now()) {
+        return Err(invalid(format!("Query {id} has expired: results are kept for 24 hours.")));
+    }
     if part.is_some_and(|part| part == 0 || part > statement.pieces.len()) {
         return Err(missing());
     }
@@ -225,9 +240,22 @@ pub(super) async fn describe(input: Value) -> Result<Value, ApiError> {
     Ok(results::describe(&statement, part))
 }
 
-/// `GetStatementResult`.
+/// `GetStatementResult`, of a statement whose results are JSON.
 pub(super) async fn result(input: Value) -> Result<Value, ApiError> {
     let request = Input::new(&input, &CODES);
+    let outcome = outcome(request, "JSON").await?;
+    results::page(&outcome, request.text("NextToken")?).ok_or_else(|| invalid("Invalid NextToken"))
+}
+
+/// `GetStatementResultV2`, of a statement whose results are CSV.
+pub(super) async fn formatted_result(input: Value) -> Result<Value, ApiError> {
+    let request = Input::new(&input, &CODES);
+    let outcome = outcome(request, "CSV").await?;
+    results::csv_page(&outcome, request.text("NextToken")?).ok_or_else(|| invalid("Invalid NextToken"))
+}
+
+/// What the statement of a request gave, once it has ended.
+async fn outcome(request: Input<'_>, format: &str) -> Result<std::sync::Arc<Outcome>, ApiError> {
     let (statement, part) = find(request)?;
     wait(request, &statement.id).await?;
     let statement = statements::get(&statement.id).unwrap_or(statement);
@@ -241,13 +269,15 @@ pub(super) async fn result(input: Value) -> Result<Value, ApiError> {
             format!("Query {} has no result: it is {}", statement.id, piece.status.text()),
         ));
     }
-    let Some(outcome) = piece.outcome.as_ref().filter(|outcome| outcome.columns.is_some()) else {
-        return Err(ApiError::new(
+    if statement.format != format {
+        return Err(invalid(format!("The results of query {} are in the format {}", statement.id, statement.format)));
+    }
+    piece.outcome.clone().filter(|outcome| outcome.columns.is_some()).ok_or_else(|| {
+        ApiError::new(
             "ResourceNotFoundException",
             "Query does not have result. Please check query status with DescribeStatement.",
-        ));
-    };
-    results::page(outcome, request.text("NextToken")?).ok_or_else(|| invalid("Invalid NextToken"))
+        )
+    })
 }
 
 /// `CancelStatement`.
@@ -281,8 +311,12 @@ pub(super) fn list(input: &Value) -> Result<Value, ApiError> {
         Some(token) => token.parse::<usize>().map_err(|_| invalid("Invalid NextToken"))?,
         None => 0,
     };
+    let (workgroup, database) = (request.text("WorkgroupName")?, request.text("Database")?);
     let found: Vec<Statement> = statements::all()
         .into_iter()
+        .filter(|own| {
+            workgroup.is_none_or(|name| name == own.workgroup) && database.is_none_or(|name| name == own.database)
+        })
         .filter(|own| name.is_none_or(|name| own.name.as_deref().is_some_and(|own| own.starts_with(name))))
         .filter(|own| match status {
             Some("ALL") => true,

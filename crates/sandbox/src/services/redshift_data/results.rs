@@ -38,8 +38,16 @@ pub(super) fn describe(statement: &Statement, part: Option<usize>) -> Value {
     shown["SessionId"] = json!(statement.session);
     shown["RedshiftPid"] = json!(1_073_750_000_u64 + statement.number);
     shown["RedshiftQueryId"] = json!(statement.number);
-    shown["ResultFormat"] = json!("JSON");
+    shown["ResultFormat"] = json!(statement.format);
+    shown["QueryParameters"] = parameters(statement);
+    shown["DbUser"] = json!(statement.secret.is_none().then_some("IAM:sandbox"));
     shown
+}
+
+/// The parameters a statement was given, if any.
+fn parameters(statement: &Statement) -> Value {
+    let named = |(name, value): &(String, String)| json!({"name": name, "value": value});
+    if statement.parameters.is_empty() { Value::Null } else { statement.parameters.iter().map(named).collect() }
 }
 
 fn piece(own: &Piece, id: &str, statement: &Statement) -> Value {
@@ -70,6 +78,7 @@ pub(super) fn listed(statement: &Statement) -> Value {
         "Id": statement.id, "Status": statement.status.text(), "StatementName": statement.name, "IsBatchStatement": statement.is_batch,
         "QueryString": (!statement.is_batch).then(|| sqls[0]), "QueryStrings": statement.is_batch.then_some(&sqls),
         "CreatedAt": statement.created.epoch(), "UpdatedAt": statement.updated.epoch(), "SecretArn": statement.secret, "SessionId": statement.session,
+        "ResultFormat": statement.format, "QueryParameters": parameters(statement),
     })
 }
 
@@ -95,6 +104,47 @@ pub(super) fn page(outcome: &Outcome, token: Option<&str>) -> Option<Value> {
     }))
 }
 
+/// One page of a result as CSV, the first with a line of names; `None` when the token is none of ours.
+///
+/// Source: Redshift Data API reference, `GetStatementResultV2`.
+pub(super) fn csv_page(outcome: &Outcome, token: Option<&str>) -> Option<Value> {
+    let start = token.map_or(Some(0), |token| token.parse::<usize>().ok())?;
+    let columns = outcome.columns.as_ref()?;
+    let mut text = String::new();
+    if start == 0 {
+        csv_line(&mut text, columns.iter().map(|column| Some(column.name.as_str())));
+    }
+    let end = outcome.rows.len().min(start.saturating_add(PAGE));
+    for row in outcome.rows.get(start..end)? {
+        csv_line(&mut text, row.iter().map(Option::as_deref));
+    }
+    Some(json!({
+        "Records": [{ "CSVRecords": text }],
+        "ColumnMetadata": columns.iter().map(metadata).collect::<Vec<_>>(),
+        "TotalNumRows": outcome.rows.len(),
+        "ResultFormat": "CSV",
+        "NextToken": (end < outcome.rows.len()).then(|| end.to_string()),
+    }))
+}
+
+/// Appends a line; NULL is nothing, and a text with a comma, a quote or a line end is quoted.
+fn csv_line<'a>(out: &mut String, values: impl Iterator<Item = Option<&'a str>>) {
+    for (at, value) in values.enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        let value = value.unwrap_or_default();
+        if value.contains([',', '"', '\n', '\r']) {
+            out.push('"');
+            out.push_str(&value.replace('"', "\"\""));
+            out.push('"');
+        } else {
+            out.push_str(value);
+        }
+    }
+    out.push_str("\r\n");
+}
+
 /// A value in the union of the Data API. What has no member of its own comes as text.
 fn field(value: Option<&str>, type_: &Type) -> Value {
     let Some(text) = value else { return json!({ "isNull": true }) };
@@ -112,7 +162,8 @@ fn field(value: Option<&str>, type_: &Type) -> Value {
     typed.unwrap_or_else(|| json!({ "stringValue": text }))
 }
 
-fn metadata(column: &ColumnShape) -> Value {
+/// A column as the Data API tells it.
+pub(super) fn metadata(column: &ColumnShape) -> Value {
     let packed = column.modifier - 4;
     let (name, precision, scale) = match column.type_ {
         Type::INT2 => ("int2", 5, 0),

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_postgres::{CancelToken, Client, Config};
@@ -61,6 +62,9 @@ pub(super) struct Statement {
     pub(super) workgroup: String,
     pub(super) database: String,
     pub(super) secret: Option<String>,
+    pub(super) parameters: Vec<(String, String)>,
+    /// `JSON` or `CSV`.
+    pub(super) format: &'static str,
     pub(super) session: Option<String>,
     pub(super) is_batch: bool,
     /// Whether a batch is one transaction.
@@ -73,6 +77,17 @@ pub(super) struct Statement {
     pub(super) pieces: Vec<Piece>,
     pub(super) cancel: Option<CancelToken>,
     pub(super) changed: Arc<Notify>,
+}
+
+/// "The maximum duration of query results and status is 24 hours" (Redshift management guide, "Considerations when calling
+/// the Amazon Redshift Data API"). It does not go with the speed: nothing waits for it.
+const KEPT: Duration = Duration::from_hours(24);
+
+impl Statement {
+    /// Whether it is past the time for which statements are kept.
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
+        self.status.is_final() && now.since(self.updated) > KEPT
+    }
 }
 
 #[derive(Default)]
@@ -104,7 +119,11 @@ pub(super) fn by_token(token: &str) -> Option<Statement> {
 
 /// Every statement, the newest first.
 pub(super) fn all() -> Vec<Statement> {
-    book(|book| book.order.iter().rev().filter_map(|id| book.statements.get(id)).cloned().collect())
+    let now = Timestamp::now();
+    book(|book| {
+        let statements = book.order.iter().rev().filter_map(|id| book.statements.get(id));
+        statements.filter(|own| !own.is_expired(now)).cloned().collect()
+    })
 }
 
 /// Remembers a new statement.

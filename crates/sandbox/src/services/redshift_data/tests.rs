@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
-use super::operations::{batch_execute, cancel, describe, execute, result};
+use super::operations::{batch_execute, cancel, describe, execute, formatted_result, result};
+use super::{catalog, statements};
 use crate::world::dms::Lifecycle;
 use crate::world::redshift_serverless::{Namespace, Workgroup};
 use crate::{Options, Sandbox};
@@ -20,6 +21,7 @@ async fn sandbox(directory: &tempfile::TempDir) -> Sandbox {
         secret_key: None,
         database: None,
         had_workgroup: true,
+        has_data: false,
         roles: Vec::new(),
         roles_in_sync_at: crate::clock::Timestamp(0),
         default_role: None,
@@ -148,5 +150,73 @@ async fn long_results_come_in_pages_and_sessions_keep_their_tables() {
         }
     }
     assert_eq!(seen, 2500);
+    sandbox.shutdown().await;
+}
+
+/// `ListSchemas`, `ListTables`, `DescribeTable` read the warehouse's own catalogue; patterns are those of LIKE.
+#[tokio::test]
+async fn listings_are_those_of_the_warehouse() {
+    let directory = tempfile::tempdir().unwrap();
+    let sandbox = sandbox(&directory).await;
+    let cloud = sandbox.cloud.clone();
+    let sqls = [
+        "create schema harbour",
+        "create table harbour.boats (id int not null, name varchar(20) default 'x', paid numeric(10,2))",
+        "create view harbour.names as select name from harbour.boats",
+    ];
+    let input = json!({"Sqls": sqls, "WorkgroupName": "club", "Database": "dev", "WaitTimeSeconds": 30});
+    let made = batch_execute(cloud.clone(), input).await.unwrap();
+    assert_eq!(ended(&made["Id"]).await["Status"], "FINISHED");
+    let ask = |more: Value| {
+        let mut input = json!({"WorkgroupName": "club", "Database": "dev"});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        input
+    };
+    assert_eq!(catalog::databases(&cloud, &ask(json!({}))).unwrap()["Databases"], json!(["dev"]));
+    let schemas = catalog::schemas(cloud.clone(), ask(json!({"SchemaPattern": "har%"}))).await.unwrap();
+    assert_eq!(schemas["Schemas"], json!(["harbour"]));
+    let first =
+        catalog::tables(cloud.clone(), ask(json!({"SchemaPattern": "harbour", "MaxResults": 1}))).await.unwrap();
+    assert_eq!(first["Tables"], json!([{"schema": "harbour", "name": "boats", "type": "TABLE"}]));
+    let more = json!({"SchemaPattern": "harbour", "MaxResults": 1, "NextToken": first["NextToken"]});
+    let second = catalog::tables(cloud.clone(), ask(more)).await.unwrap();
+    assert_eq!((&second["Tables"][0]["type"], &second["NextToken"]), (&json!("VIEW"), &Value::Null));
+    let columns = catalog::table(cloud.clone(), ask(json!({"Schema": "harbour", "Table": "boats"}))).await.unwrap();
+    let told: Vec<_> = columns["ColumnList"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|column| {
+            (
+                column["name"].as_str().unwrap(),
+                column["typeName"].as_str().unwrap(),
+                column["nullable"].as_i64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(told, [("id", "int4", 0), ("name", "varchar", 1), ("paid", "numeric", 1)]);
+    assert_eq!((&columns["ColumnList"][2]["precision"], &columns["ColumnList"][1]["length"]), (&json!(10), &json!(20)));
+    let elsewhere = catalog::schemas(cloud, json!({"WorkgroupName": "club", "Database": "other"})).await.unwrap_err();
+    assert_eq!(elsewhere.code, "ValidationException");
+    sandbox.shutdown().await;
+}
+
+/// `ResultFormat` CSV is read with `GetStatementResultV2`, and with nothing else. "The maximum duration of query results and
+/// status is 24 hours" (Redshift management guide).
+#[tokio::test]
+async fn results_are_csv_when_asked_and_kept_for_a_day() {
+    let directory = tempfile::tempdir().unwrap();
+    let sandbox = sandbox(&directory).await;
+    let sql = "select 1 as id, 'a, \"b\"' as name, null as nothing";
+    let input =
+        json!({"Sql": sql, "WorkgroupName": "club", "Database": "dev", "ResultFormat": "CSV", "WaitTimeSeconds": 30});
+    let id = execute(sandbox.cloud.clone(), input).await.unwrap()["Id"].clone();
+    assert_eq!(ended(&id).await["ResultFormat"], "CSV");
+    let told = formatted_result(json!({ "Id": id })).await.unwrap();
+    assert_eq!(told["Records"], json!([{"CSVRecords": "id,name,nothing\r\n1,\"a, \"\"b\"\"\",\r\n"}]));
+    assert_eq!(result(json!({ "Id": id })).await.unwrap_err().code, "ValidationException");
+    let kept = statements::get(id.as_str().unwrap()).unwrap();
+    let hours = |n: i64| crate::clock::Timestamp(kept.updated.0 + n * 3_600_000);
+    assert!(!kept.is_expired(hours(23)) && kept.is_expired(hours(25)));
     sandbox.shutdown().await;
 }

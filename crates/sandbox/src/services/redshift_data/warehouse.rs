@@ -7,14 +7,27 @@ use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::cloud::Cloud;
+use crate::postgres::Server;
 use crate::redshift_sql;
+use crate::world::redshift_serverless::Namespace;
 
 /// Databases this process has seen ready, by server port and name.
 static READY: LazyLock<Mutex<HashSet<(u16, String)>>> = LazyLock::new(Mutex::default);
 
-/// The database of a namespace: `warehouse_<namespace>`, made by its first user.
+/// The database of a namespace that the world does not know: `warehouse_<namespace>`.
 pub(crate) fn database(namespace: &str) -> String {
     format!("warehouse_{}", namespace.replace('-', "_"))
+}
+
+/// The database of a namespace, with its id in the name: one that is made anew under an old name begins empty.
+pub(crate) fn database_of(namespace: &Namespace) -> String {
+    // PostgreSQL cuts names after 63 bytes.
+    format!("warehouse_{:.8}_{:.40}", namespace.id, namespace.name.replace('-', "_"))
+}
+
+/// The database of a snapshot, by its ARN.
+pub(crate) fn database_of_snapshot(arn: &str) -> String {
+    format!("snapshot_{:.8}", arn.rsplit('/').next().unwrap_or_default())
 }
 
 /// How to connect to the warehouse of a namespace; starts PostgreSQL and makes the database when needed.
@@ -23,28 +36,39 @@ pub(crate) fn database(namespace: &str) -> String {
 /// Why there is no database.
 pub(crate) async fn config(cloud: &Cloud, namespace: &str) -> Result<Config, String> {
     let server = cloud.postgres().ensure().await.map_err(|error| error.to_string())?;
-    let name = database(namespace);
+    let known = cloud.read(|world| {
+        let known = world.redshift_serverless.namespaces.get(namespace);
+        known.map_or_else(|| database(namespace), database_of)
+    });
+    let name = known.map_err(|error| error.to_string())?;
     let mut ready = READY.lock().await;
-    if ready.insert((server.port, name.clone()))
-        && let Err(error) = make(&server.config("postgres"), &server.config(&name), &name).await
-    {
-        ready.remove(&(server.port, name));
-        return Err(error);
+    if ready.insert((server.port, name.clone())) {
+        if let Err(error) = make(&server, &name).await {
+            ready.remove(&(server.port, name));
+            return Err(error);
+        }
+        let kept = cloud.write(|world| {
+            if let Some(namespace) = world.redshift_serverless.namespaces.get_mut(namespace) {
+                namespace.has_data = true;
+            }
+        });
+        kept.map_err(|error| error.to_string())?;
+        sweep(cloud, &server).await?;
     }
     Ok(server.config(&name))
 }
 
-/// Makes the database and its Redshift functions in one step that other processes wait for.
-async fn make(admin: &Config, own: &Config, name: &str) -> Result<(), String> {
+/// Makes a database and its Redshift functions in one step that other processes wait for.
+pub(super) async fn make(server: &Server, name: &str) -> Result<(), String> {
     // Any number will do as long as nobody else takes it: it keeps two processes from making one database at once.
     const LOCK: i64 = 5_439_001;
     let text = |error: tokio_postgres::Error| super::run::message(&error);
-    let admin = connect(admin).await?;
+    let admin = connect(&server.config("postgres")).await?;
     admin.execute("select pg_advisory_lock($1)", &[&LOCK]).await.map_err(text)?;
     if admin.query_opt("select 1 from pg_database where datname = $1", &[&name]).await.map_err(text)?.is_none() {
         admin.batch_execute(&format!("create database \"{name}\"")).await.map_err(text)?;
     }
-    let client = connect(own).await?;
+    let client = connect(&server.config(name)).await?;
     let made = client
         .query_opt("select 1 from pg_proc where proname = 'redshift_interval'", &[])
         .await
@@ -52,6 +76,25 @@ async fn make(admin: &Config, own: &Config, name: &str) -> Result<(), String> {
         .is_some();
     if !made {
         client.batch_execute(&format!("begin; {}; commit", redshift_sql::COMPATIBILITY)).await.map_err(text)?;
+    }
+    Ok(())
+}
+
+/// Drops the databases of namespaces and snapshots that are no more: who deleted them may have had no PostgreSQL at hand.
+async fn sweep(cloud: &Cloud, server: &Server) -> Result<(), String> {
+    let text = |error: tokio_postgres::Error| super::run::message(&error);
+    let known = cloud.read(|world| {
+        let state = &world.redshift_serverless;
+        let snapshots = state.snapshots.values().filter_map(|own| own.body.get("snapshotArn")?.as_str());
+        let snapshots = snapshots.map(database_of_snapshot);
+        state.namespaces.values().map(database_of).chain(snapshots).collect::<Vec<_>>()
+    });
+    let known = known.map_err(|error| error.to_string())?;
+    let admin = connect(&server.config("postgres")).await?;
+    let select = "select datname from pg_database where datname ~ '^(warehouse_[0-9a-f]{8}_|snapshot_[0-9a-f]{8}$)' and datname <> all($1)";
+    for row in admin.query(select, &[&known]).await.map_err(text)? {
+        let name: String = row.get(0);
+        admin.batch_execute(&format!("drop database if exists \"{name}\" with (force)")).await.map_err(text)?;
     }
     Ok(())
 }
@@ -64,8 +107,7 @@ pub(crate) async fn connect(config: &Config) -> Result<Client, String> {
 }
 
 /// Drops the warehouse of a deleted namespace, if this sandbox ever made it.
-pub(crate) async fn forget(cloud: &Cloud, namespace: &str) {
-    let name = database(namespace);
+pub(crate) async fn forget(cloud: &Cloud, name: String) {
     let port = READY.lock().await.iter().find(|(_, known)| *known == name).map(|(port, _)| *port);
     let Some(port) = port else { return };
     let Ok(server) = cloud.postgres().ensure().await else { return };

@@ -1,16 +1,10 @@
-//! Usage limits and snapshots.
-
-use std::time::Duration;
+//! Usage limits.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{conflict, not_found, page, tags};
-use crate::call::{ApiError, Call, Fate, Input};
-use crate::world::dms::Lifecycle;
-use crate::world::redshift_serverless::{Namespace, Snapshot};
-
-const SNAPSHOT: Duration = Duration::from_mins(1);
+use super::{conflict, not_found, page};
+use crate::call::{ApiError, Call, Input};
 
 fn one_of(input: Input<'_>, member: &str, allowed: &[&str], default: Option<&str>) -> Result<String, ApiError> {
     let value = match default {
@@ -103,86 +97,4 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let (id, limit) = find(call)?;
     call.world.redshift_serverless.usage_limits.shift_remove(&id);
     Ok(json!({ "usageLimit": limit }))
-}
-
-/// A snapshot of a namespace as it is shown.
-pub(super) fn snapshot_body(call: &Call<'_>, namespace: &Namespace, name: &str, retention: i64) -> Map<String, Value> {
-    let now = call.clock.now().iso();
-    let body = json!({
-        "snapshotName": name,
-        "snapshotArn": call.place.arn("redshift-serverless", &format!("snapshot/{}", Uuid::new_v4())),
-        "namespaceName": namespace.name, "namespaceArn": namespace.arn, "adminUsername": namespace.admin, "ownerAccount": call.place.account,
-        "kmsKeyId": namespace.kms_key.as_deref().unwrap_or("AWS_OWNED_KMS_KEY"),
-        "snapshotCreateTime": now, "snapshotRetentionStartTime": now, "snapshotRetentionPeriod": retention,
-    });
-    body.as_object().cloned().unwrap_or_default()
-}
-
-/// `CreateSnapshot`.
-pub(super) fn create_snapshot(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    let input = call.input;
-    let (name, own) = (input.required("snapshotName")?, input.required("namespaceName")?);
-    let now = call.clock.now();
-    let state = &call.world.redshift_serverless;
-    let namespace = state
-        .namespaces
-        .get(own)
-        .filter(|own| !own.lifecycle.is_gone(now))
-        .cloned()
-        .ok_or_else(|| not_found(format!("Namespace not found: {own}")))?;
-    if !state.workgroups.values().any(|workgroup| workgroup.namespace == own && !workgroup.lifecycle.is_gone(now)) {
-        return Err(conflict(format!("The namespace {own} has no workgroup; a snapshot needs one.")));
-    }
-    if state.snapshots.contains_key(name) {
-        return Err(conflict(format!("Snapshot {name} already exists.")));
-    }
-    let body = snapshot_body(call, &namespace, name, input.integer("retentionPeriod")?.unwrap_or(-1));
-    let arn = body["snapshotArn"].as_str().unwrap_or_default().to_owned();
-    tags::keep(call, &arn)?;
-    let end = if call.fate == Fate::Failure { "FAILED" } else { "AVAILABLE" };
-    let snapshot = Snapshot { lifecycle: Lifecycle::steady("CREATING").then(call.clock.after(SNAPSHOT), end), body };
-    let shown = show(&snapshot, now);
-    call.world.redshift_serverless.snapshots.insert(name.to_owned(), snapshot);
-    Ok(json!({ "snapshot": shown }))
-}
-
-fn show(snapshot: &Snapshot, now: crate::clock::Timestamp) -> Value {
-    let mut body = snapshot.body.clone();
-    body.insert("status".to_owned(), json!(snapshot.lifecycle.at(now)));
-    Value::Object(body)
-}
-
-fn find_snapshot(call: &Call<'_>) -> Result<Snapshot, ApiError> {
-    let input = call.input;
-    let (name, arn) = (input.text("snapshotName")?, input.text("snapshotArn")?);
-    let fits = |snapshot: &&Snapshot| {
-        name.is_some_and(|name| snapshot.body["snapshotName"] == json!(name))
-            || arn.is_some_and(|arn| snapshot.body["snapshotArn"] == json!(arn))
-    };
-    call.world.redshift_serverless.snapshots.values().find(fits).cloned().ok_or_else(|| not_found("Snapshot not found"))
-}
-
-/// `GetSnapshot`.
-pub(super) fn get_snapshot(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    Ok(json!({ "snapshot": show(&find_snapshot(call)?, call.clock.now()) }))
-}
-
-/// `ListSnapshots`.
-pub(super) fn list_snapshots(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    let namespace = call.input.text("namespaceName")?;
-    let now = call.clock.now();
-    let fits = |own: &&Snapshot| namespace.is_none_or(|name| own.body["namespaceName"] == json!(name));
-    let found = call.world.redshift_serverless.snapshots.values().filter(fits).map(|own| show(own, now)).collect();
-    page(call.input, "snapshots", found)
-}
-
-/// `DeleteSnapshot`.
-pub(super) fn delete_snapshot(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    let snapshot = find_snapshot(call)?;
-    let name = snapshot.body["snapshotName"].as_str().unwrap_or_default().to_owned();
-    call.world.redshift_serverless.snapshots.shift_remove(&name);
-    call.world.redshift_serverless.tags.shift_remove(snapshot.body["snapshotArn"].as_str().unwrap_or_default());
-    let mut shown = show(&snapshot, call.clock.now());
-    shown["status"] = json!("DELETED");
-    Ok(json!({ "snapshot": shown }))
 }

@@ -1,10 +1,14 @@
-//! Amazon Redshift Serverless: namespaces, workgroups, usage limits, snapshots, tags.
+//! Amazon Redshift Serverless: namespaces, workgroups, endpoints, usage limits, snapshots, tags.
 //!
 //! The SQL behind a workgroup is in `services::redshift_data`.
 
+mod credentials;
+mod endpoints;
 mod limits;
+mod lookups;
 mod namespaces;
 mod placement;
+mod snapshots;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -15,6 +19,7 @@ use serde_json::{Value, json};
 use crate::call::{ApiError, Codes, Input};
 use crate::router::{Operation, Protocol, Reach, Service};
 
+pub(crate) use namespaces::rotate_admin_password;
 pub(crate) use workgroups::CREATED as WORKGROUP_CREATED;
 
 pub(crate) const SERVICE: Service = Service {
@@ -41,10 +46,27 @@ pub(crate) const SERVICE: Service = Service {
         ("ListUsageLimits", Operation::Call(limits::list)),
         ("UpdateUsageLimit", Operation::Call(limits::update)),
         ("DeleteUsageLimit", Operation::Call(limits::delete)),
-        ("CreateSnapshot", Operation::Call(limits::create_snapshot)),
-        ("GetSnapshot", Operation::Call(limits::get_snapshot)),
-        ("ListSnapshots", Operation::Call(limits::list_snapshots)),
-        ("DeleteSnapshot", Operation::Call(limits::delete_snapshot)),
+        ("CreateSnapshot", Operation::Call(snapshots::create)),
+        ("GetSnapshot", Operation::Call(snapshots::get)),
+        ("ListSnapshots", Operation::Call(snapshots::list)),
+        ("UpdateSnapshot", Operation::Call(snapshots::update)),
+        ("DeleteSnapshot", Operation::Call(snapshots::delete)),
+        ("RestoreFromSnapshot", Operation::Call(snapshots::restore)),
+        ("CreateEndpointAccess", Operation::Call(endpoints::create)),
+        ("GetEndpointAccess", Operation::Call(endpoints::get)),
+        ("ListEndpointAccess", Operation::Call(endpoints::list)),
+        ("UpdateEndpointAccess", Operation::Call(endpoints::update)),
+        ("DeleteEndpointAccess", Operation::Call(endpoints::delete)),
+        ("GetCredentials", Operation::Waiting(|cloud, input| Box::pin(credentials::get(cloud, input)))),
+        ("GetTrack", Operation::Call(lookups::track)),
+        ("ListTracks", Operation::Call(lookups::tracks)),
+        ("ListRecoveryPoints", Operation::Call(lookups::recovery_points)),
+        ("ListTableRestoreStatus", Operation::Call(lookups::table_restores)),
+        ("ListScheduledActions", Operation::Call(lookups::scheduled_actions)),
+        ("ListCustomDomainAssociations", Operation::Call(lookups::custom_domains)),
+        ("ListManagedWorkgroups", Operation::Call(lookups::managed_workgroups)),
+        ("ListReservations", Operation::Call(lookups::reservations)),
+        ("GetResourcePolicy", Operation::Call(lookups::resource_policy)),
     ],
 };
 

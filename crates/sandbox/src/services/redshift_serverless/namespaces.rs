@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{conflict, name, not_found, page, tags};
+use super::{conflict, name, not_found, page, snapshots, tags};
 use crate::arn::random_text;
 use crate::call::{ApiError, Call, Input};
 use crate::clock::Timestamp;
+use crate::services::redshift_data::warehouse;
 use crate::world::dms::Lifecycle;
-use crate::world::redshift_serverless::{Namespace, Snapshot};
+use crate::world::redshift_serverless::Namespace;
 use crate::world::secretsmanager::{SecretVersion, StoredSecret};
 
 const MODIFYING: Duration = Duration::from_secs(15);
@@ -59,6 +60,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         secret_key: None,
         database,
         had_workgroup: false,
+        has_data: false,
         roles: Vec::new(),
         roles_in_sync_at: call.clock.after(ROLE_SYNC),
         default_role: None,
@@ -118,10 +120,29 @@ fn take_roles(input: Input<'_>, namespace: &mut Namespace) -> Result<(), ApiErro
     Ok(())
 }
 
+fn new_password() -> String {
+    format!("Aa1{}", random_text(29, b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"))
+}
+
+/// Changes the admin password that the secret with this ARN holds, as its rotation does.
+pub(crate) fn rotate_admin_password(call: &mut Call<'_>, secret: &str, version: &str) {
+    let now = call.clock.now();
+    let password = new_password();
+    let sealed = call.vault.seal(&password);
+    let mut namespaces = call.world.redshift_serverless.namespaces.values_mut();
+    let Some(namespace) = namespaces.find(|own| own.secret.as_deref() == Some(secret)) else { return };
+    namespace.password = Some(sealed);
+    let value = json!({"username": namespace.admin, "password": password}).to_string();
+    let value = SecretVersion { value: call.vault.seal(&value), binary: false, stages: Vec::new(), created: now };
+    if let Some(kept) = call.world.secretsmanager.find_mut(secret) {
+        kept.add(version, value, now);
+    }
+}
+
 /// Makes a password and the secret in which Redshift keeps it.
 fn manage_password(call: &mut Call<'_>, namespace: &mut Namespace) -> Result<(), ApiError> {
     let now = call.clock.now();
-    let password = format!("Aa1{}", random_text(29, b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"));
+    let password = new_password();
     namespace.password = Some(call.vault.seal(&password));
     namespace.secret_key = call.input.text("adminPasswordSecretKmsKeyId")?.map(str::to_owned);
     let name = format!("redshift!{}-{}", namespace.name, namespace.admin);
@@ -274,25 +295,30 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
         )));
     }
     require_quiet(&namespace, now)?;
-    if let Some(snapshot) = call.input.text("finalSnapshotName")? {
-        let kept = call.input.integer("finalSnapshotRetentionPeriod")?.unwrap_or(-1);
-        let body = super::limits::snapshot_body(call, &namespace, snapshot, kept);
-        call.world
-            .redshift_serverless
-            .snapshots
-            .insert(snapshot.to_owned(), Snapshot { lifecycle: Lifecycle::steady("AVAILABLE"), body });
-    }
+    let data = warehouse::database_of(&namespace);
+    let last = match call.input.text("finalSnapshotName")? {
+        Some(name) => {
+            let kept = call.input.integer("finalSnapshotRetentionPeriod")?.unwrap_or(-1);
+            snapshots::add(call, &namespace, name, kept, Lifecycle::steady("AVAILABLE"))?
+        }
+        None => None,
+    };
     drop_secret(call, &mut namespace);
     namespace.lifecycle = Lifecycle::steady("DELETING").then_gone(call.clock.after(DELETING));
     let own = namespace.name.clone();
     call.world.redshift_serverless.tags.shift_remove(&namespace.arn);
     let shown = show(&namespace, now);
-    call.world.redshift_serverless.namespaces.insert(own.clone(), namespace);
-    call.afterwards(move |cloud| async move { crate::services::redshift_data::warehouse::forget(&cloud, &own).await });
+    call.world.redshift_serverless.namespaces.insert(own, namespace);
+    call.afterwards(move |cloud| async move {
+        if let Some(copy) = last {
+            copy.take(&cloud).await;
+        }
+        warehouse::forget(&cloud, data).await;
+    });
     Ok(json!({ "namespace": shown }))
 }
 
-fn show(namespace: &Namespace, now: Timestamp) -> Value {
+pub(super) fn show(namespace: &Namespace, now: Timestamp) -> Value {
     let sync = if namespace.roles_in_sync_at <= now { "in-sync" } else { "adding" };
     let roles: Vec<String> =
         namespace.roles.iter().map(|arn| format!("IamRole(applyStatus={sync}, iamRoleArn={arn})")).collect();

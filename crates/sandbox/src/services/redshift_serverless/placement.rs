@@ -12,8 +12,13 @@ const FREE: u64 = 3;
 /// With enhanced VPC routing, by the largest base capacity that the number is enough for.
 const FREE_ROUTED: [(i64, u64); 5] = [(32, 13), (64, 21), (128, 37), (256, 69), (512, 133)];
 
-/// The asked subnets, or those of the default VPC; with their VPC.
+/// The asked subnets, or those of the default VPC, of a workgroup; with their VPC.
 pub(super) fn subnets(call: &Call<'_>, routed: bool) -> Result<(Vec<String>, String), ApiError> {
+    chosen_subnets(call, if routed { 3 } else { 2 })
+}
+
+/// The asked subnets, or those of the default VPC, which must lie in so many zones; with their VPC.
+pub(super) fn chosen_subnets(call: &Call<'_>, needed: usize) -> Result<(Vec<String>, String), ApiError> {
     let input = call.input;
     let asked = input.texts("subnetIds")?;
     let ec2 = &call.world.ec2;
@@ -31,7 +36,6 @@ pub(super) fn subnets(call: &Call<'_>, routed: bool) -> Result<(Vec<String>, Str
         zones.insert(&subnet.zone);
         vpcs.insert(&subnet.vpc_id);
     }
-    let needed = if routed { 3 } else { 2 };
     if zones.len() < needed || chosen.len() < needed {
         return Err(input.invalid(format!(
             "Insufficient free subnets: at least {needed} subnets in {needed} Availability Zones are required."
@@ -65,8 +69,8 @@ pub(super) fn require_addresses(call: &Call<'_>, subnets: &[String], routed: boo
 }
 
 /// The asked security groups, or the default one of the VPC.
-pub(super) fn security_groups(call: &Call<'_>, vpc: &str) -> Result<Vec<String>, ApiError> {
-    let asked = call.input.texts("securityGroupIds")?;
+pub(super) fn security_groups(call: &Call<'_>, member: &str, vpc: &str) -> Result<Vec<String>, ApiError> {
+    let asked = call.input.texts(member)?;
     if asked.is_empty() {
         return Ok(call.world.ec2.default_group(vpc).map(str::to_owned).into_iter().collect());
     }
@@ -92,11 +96,27 @@ pub(super) fn texts(body: &Map<String, Value>, member: &str) -> Vec<String> {
 pub(super) fn add_interfaces(call: &mut Call<'_>, name: &str, body: &Map<String, Value>) -> Vec<String> {
     let groups = texts(body, "securityGroupIds");
     let description = format!("VPC Endpoint Interface of Redshift Serverless workgroup {name}");
-    texts(body, "subnetIds")
+    interfaces(call, &texts(body, "subnetIds"), &groups, &description)
+}
+
+/// Makes one network interface in each subnet; their ids.
+pub(super) fn interfaces(call: &mut Call<'_>, subnets: &[String], groups: &[String], description: &str) -> Vec<String> {
+    subnets
         .iter()
         .filter_map(|id| {
             let subnet = call.world.ec2.subnets.get(id)?.clone();
-            Some(call.world.ec2.add_service_interface(&subnet, &groups, &description, "redshift-serverless"))
+            Some(call.world.ec2.add_service_interface(&subnet, groups, description, "redshift-serverless"))
+        })
+        .collect()
+}
+
+/// Network interfaces as workgroups and endpoints tell them.
+pub(super) fn shown_interfaces(call: &Call<'_>, ids: &[String]) -> Vec<Value> {
+    ids.iter()
+        .filter_map(|id| call.world.ec2.network_interfaces.get(id))
+        .map(|own| {
+            let zone = call.world.ec2.subnets.get(&own.subnet_id).map(|subnet| &subnet.zone);
+            json!({"networkInterfaceId": own.id, "subnetId": own.subnet_id, "privateIpAddress": own.private_address, "availabilityZone": zone})
         })
         .collect()
 }
@@ -111,7 +131,7 @@ pub(super) fn move_network(call: &mut Call<'_>, workgroup: &mut Workgroup) -> Re
     let first = texts(&workgroup.body, "subnetIds").into_iter().next().unwrap_or_default();
     let vpc = call.world.ec2.subnets.get(&first).map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
     if call.input.has("securityGroupIds") {
-        let groups = security_groups(call, &vpc)?;
+        let groups = security_groups(call, "securityGroupIds", &vpc)?;
         workgroup.body.insert("securityGroupIds".to_owned(), json!(groups));
     }
     for id in std::mem::take(&mut workgroup.interfaces) {

@@ -143,6 +143,122 @@ async fn workgroups_hold_their_namespace() {
     sandbox.shutdown().await;
 }
 
+/// `CreateSnapshot`, `RestoreFromSnapshot`: "Restores a namespace from a snapshot", with the rows it had. `UpdateSnapshot` changes
+/// how long it is kept. A namespace that is made anew under the name of a deleted one is empty.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_brings_the_rows_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let namespace = json!({"namespaceName": "club"});
+    let statement = async |sql: &str| {
+        let input = json!({"Sql": sql, "WorkgroupName": "club", "Database": "dev", "WaitTimeSeconds": 30});
+        let id = aws.json("redshift-data:ExecuteStatement", input).await.unwrap()["Id"].clone();
+        let told = aws.json("redshift-data:DescribeStatement", json!({"Id": id, "WaitTimeSeconds": 30})).await.unwrap();
+        assert_eq!(told["Status"], "FINISHED", "{sql}: {told}");
+        let found = aws.json("redshift-data:GetStatementResult", json!({ "Id": id })).await;
+        found.map_or(Value::Null, |found| found["Records"][0][0].clone())
+    };
+    let count = "select count(*) from information_schema.tables where table_schema = 'public'";
+    workgroup(&aws).await;
+    statement("create table boats (id int not null, name varchar(20), primary key (id))").await;
+    statement("insert into boats values (1, 'Ada'), (2, 'Grace')").await;
+    statement("create view names as select name from boats").await;
+    call(&aws, "CreateSnapshot", json!({"namespaceName": "club", "snapshotName": "before"})).await.unwrap();
+    let status = async || {
+        call(&aws, "GetSnapshot", json!({"snapshotName": "before"})).await.unwrap()["snapshot"]["status"].clone()
+    };
+    while status().await != "AVAILABLE" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let kept = json!({"snapshotName": "before", "retentionPeriod": 7});
+    assert_eq!(call(&aws, "UpdateSnapshot", kept).await.unwrap()["snapshot"]["snapshotRetentionPeriod"], 7);
+    statement("drop view names").await;
+    statement("update boats set name = 'x'").await;
+    let available = async || {
+        while call(&aws, "GetNamespace", namespace.clone()).await.unwrap()["namespace"]["status"] != "AVAILABLE" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let restore = json!({"namespaceName": "club", "workgroupName": "club", "snapshotName": "before"});
+    call(&aws, "RestoreFromSnapshot", restore.clone()).await.unwrap();
+    available().await;
+    let names = "select listagg(name, ',') within group (order by name) from names";
+    assert_eq!(statement(names).await["stringValue"], "Ada,Grace");
+    call(&aws, "DeleteWorkgroup", json!({"workgroupName": "club"})).await.unwrap();
+    call(&aws, "DeleteNamespace", namespace.clone()).await.unwrap();
+    workgroup(&aws).await;
+    assert_eq!(statement(count).await["longValue"], 0, "a new namespace is empty");
+    call(&aws, "RestoreFromSnapshot", restore).await.unwrap();
+    available().await;
+    assert_eq!(statement(names).await["stringValue"], "Ada,Grace");
+    let nothing = json!({"namespaceName": "club", "workgroupName": "club", "snapshotName": "nothing"});
+    assert_eq!(code(call(&aws, "RestoreFromSnapshot", nothing).await), "ResourceNotFoundException");
+    sandbox.shutdown().await;
+}
+
+/// `GetCredentials`: "between 900 and 3600" seconds, the user with the prefix `IAM:`, and who logs in with them is that user.
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_credentials_log_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    workgroup(&aws).await;
+    let short = json!({"workgroupName": "club", "durationSeconds": 60});
+    assert_eq!(code(call(&aws, "GetCredentials", short).await), "ValidationException");
+    let given = call(&aws, "GetCredentials", json!({"workgroupName": "club"})).await.unwrap();
+    let again = call(&aws, "GetCredentials", json!({"workgroupName": "club"})).await.unwrap();
+    assert_eq!(given["dbPassword"], again["dbPassword"]);
+    assert_eq!(given["dbUser"], "IAM:sandbox");
+    let mut config = crate::services::redshift_data::warehouse::config(&sandbox.cloud, "club").await.unwrap();
+    config.user("IAM:sandbox").password(given["dbPassword"].as_str().unwrap());
+    let client = crate::services::redshift_data::warehouse::connect(&config).await.unwrap();
+    assert_eq!(client.query_one("select current_user::text", &[]).await.unwrap().get::<_, String>(0), "IAM:sandbox");
+    sandbox.shutdown().await;
+}
+
+/// `CreateEndpointAccess` and its like: CREATING, then ACTIVE; only the security groups can be changed; its interfaces keep
+/// their security group, and the endpoint its workgroup, until it is deleted.
+#[tokio::test]
+async fn an_endpoint_access_holds_its_workgroup_and_its_group() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    workgroup(&aws).await;
+    let subnets = aws.subnets().await;
+    let group = [("GroupName", "own"), ("GroupDescription", "d")];
+    let group =
+        crate::testing::within(&aws.query("ec2:CreateSecurityGroup", &group).await.unwrap(), "groupId")[0].clone();
+    let make = json!({"endpointName": "door", "workgroupName": "club", "subnetIds": [subnets[0]]});
+    assert_eq!(
+        code(
+            call(
+                &aws,
+                "CreateEndpointAccess",
+                json!({"endpointName": "a--b", "workgroupName": "club", "subnetIds": []})
+            )
+            .await
+        ),
+        "ValidationException"
+    );
+    let made = call(&aws, "CreateEndpointAccess", make.clone()).await.unwrap();
+    assert_eq!(made["endpoint"]["vpcEndpoint"]["networkInterfaces"].as_array().unwrap().len(), 1);
+    assert_eq!(code(call(&aws, "CreateEndpointAccess", make).await), "ConflictException");
+    call(&aws, "UpdateEndpointAccess", json!({"endpointName": "door", "vpcSecurityGroupIds": [group]})).await.unwrap();
+    let delete = [("GroupId", group.as_str())];
+    assert_eq!(aws.query("ec2:DeleteSecurityGroup", &delete).await.unwrap_err().code, "DependencyViolation");
+    assert_eq!(code(call(&aws, "DeleteWorkgroup", json!({"workgroupName": "club"})).await), "ConflictException");
+    let list = call(&aws, "ListEndpointAccess", json!({"workgroupName": "club"})).await.unwrap();
+    assert_eq!(list["endpoints"][0]["endpointStatus"], "ACTIVE");
+    call(&aws, "DeleteEndpointAccess", json!({"endpointName": "door"})).await.unwrap();
+    assert_eq!(
+        code(call(&aws, "GetEndpointAccess", json!({"endpointName": "door"})).await),
+        "ResourceNotFoundException"
+    );
+    aws.query("ec2:DeleteSecurityGroup", &delete).await.unwrap();
+    call(&aws, "DeleteWorkgroup", json!({"workgroupName": "club"})).await.unwrap();
+    let tracks = call(&aws, "ListTracks", json!({})).await.unwrap();
+    assert_eq!(tracks["tracks"][0]["trackName"], "current");
+    sandbox.shutdown().await;
+}
+
 /// hashicorp/terraform-provider-aws#39273: `GetNamespace` has no `dbName` before the namespace has a workgroup.
 /// `UpdateNamespace`: "adminUsername ... This parameter must be updated together with adminUserPassword" (API reference).
 #[tokio::test]

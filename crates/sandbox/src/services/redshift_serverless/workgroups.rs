@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::placement::{add_interfaces, move_network, require_addresses, security_groups, subnets, texts};
+use super::placement::{
+    add_interfaces, move_network, require_addresses, security_groups, shown_interfaces, subnets, texts,
+};
 use super::{conflict, name, not_found, page, tags};
 use crate::arn::ec2_id;
 use crate::call::{ApiError, Call, Fate, Input};
@@ -93,7 +95,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let arn = call.place.arn("redshift-serverless", &format!("workgroup/{id}"));
     tags::keep(call, &arn)?;
     let interfaces = add_interfaces(call, &own, &body);
-    if call.fate == Fate::Failure {
+    if matches!(call.fate, Fate::Failure | Fate::NoCapacity) {
         return Err(ApiError::new(
             "InsufficientCapacityException",
             "There isn't enough capacity available to process the request.",
@@ -153,7 +155,7 @@ fn new_body(call: &Call<'_>) -> Result<Map<String, Value>, ApiError> {
     let routed = input.flag("enhancedVpcRouting")?.unwrap_or(false);
     let (subnets, vpc) = subnets(call, routed)?;
     require_addresses(call, &subnets, routed, body.get("baseCapacity").and_then(Value::as_i64).unwrap_or(-1))?;
-    body.insert("securityGroupIds".to_owned(), json!(security_groups(call, &vpc)?));
+    body.insert("securityGroupIds".to_owned(), json!(security_groups(call, "securityGroupIds", &vpc)?));
     body.insert("subnetIds".to_owned(), json!(subnets));
     Ok(body)
 }
@@ -361,6 +363,11 @@ pub(super) fn update(call: &mut Call<'_>) -> Result<Value, ApiError> {
 pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let mut workgroup = find(call)?;
     require_quiet(call, &workgroup)?;
+    let now = call.clock.now();
+    let mut accesses = call.world.redshift_serverless.endpoint_accesses.values();
+    if let Some(access) = accesses.find(|own| own.workgroup == workgroup.name && !own.lifecycle.is_gone(now)) {
+        return Err(conflict(format!("The workgroup {} has the endpoint {}.", workgroup.name, access.name)));
+    }
     let gone = call.clock.after(DELETING);
     workgroup.lifecycle =
         Lifecycle::steady("AVAILABLE").then(call.clock.after(STILL_AVAILABLE), "DELETING").then_gone(gone);
@@ -384,15 +391,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
 fn show(call: &Call<'_>, workgroup: &Workgroup) -> Value {
     let status = workgroup.lifecycle.at(call.clock.now());
     let mut body = workgroup.body.clone();
-    let interfaces: Vec<Value> = workgroup
-        .interfaces
-        .iter()
-        .filter_map(|id| call.world.ec2.network_interfaces.get(id))
-        .map(|own| {
-            let zone = call.world.ec2.subnets.get(&own.subnet_id).map(|subnet| &subnet.zone);
-            json!({"networkInterfaceId": own.id, "subnetId": own.subnet_id, "privateIpAddress": own.private_address, "availabilityZone": zone})
-        })
-        .collect();
+    let interfaces = shown_interfaces(call, &workgroup.interfaces);
     let first = texts(&workgroup.body, "subnetIds").into_iter().next().unwrap_or_default();
     let vpc = call.world.ec2.subnets.get(&first).map(|subnet| &subnet.vpc_id);
     let endpoints = if status == "CREATING" {

@@ -19,9 +19,14 @@ pub(super) const HEAD: &str = "# The sandbox
 What the local AWS plays, as tables. This page is written from the tables of `crates/sandbox/src/services/rules`, which are tests: each refusal
 that has a call is provoked by it. Write the page again with `TOWPATH_BLESS=1 cargo test -p towpath-sandbox --lib services::rules`.
 
-Not played: limits on the number of calls of services other than DMS, permissions of the caller, KMS, objects that are read only (`IsReadOnly`), the
-growing and shrinking of DMS Serverless within its capacity units, premigration assessments, Redshift's provisioned clusters, `ReloadTables`,
-`ReloadReplicationTables`, `GetCredentials`, the listings of the Data API, and that statements are forgotten after 24 hours.
+Not played: limits on the number of calls of services other than DMS, permissions of the caller, KMS, Lambda, Redshift's provisioned clusters,
+recovery points, assessment runs and validation of DMS, the growing and shrinking of DMS Serverless within its capacity units, `ReloadReplicationTables`, and
+the text of logs (CloudWatch Logs keeps sizes only). An operation that is not played is refused by its name: `UnknownOperationException` (400) by the JSON services, `InvalidAction` (400) by EC2, IAM and STS, `NotImplemented` (501) by S3. It is never taken for
+another operation and has no effect. What nobody can make here is listed as empty where AWS has a list of it.
+
+The credentials of `GetCredentials` are those of a real user of the sandbox's PostgreSQL; the address of a workgroup leads nowhere from this machine. The endpoint
+type in `DescribeEndpoints` is in capitals, as AWS sends it, although its model has small letters; `InvalidParameterValueException` and
+`InvalidParameterCombinationException` of DMS are not in its model either.
 
 ## Faults
 
@@ -102,6 +107,44 @@ pub(super) const FAULTS: &[Entry] = &[
         client: "find the object that the journal says was about to be made, and adopt it",
         example: "towpath apply --yes --fault 'crash-after@redshift-serverless:UpdateWorkgroup#2'",
     },
+    Entry {
+        name: "not-found",
+        happens: "The call is refused as if what it names were not there, and has no effect: with the service's own code for it, and by the Data API as for a \
+                  statement that is older than 24 hours (`ValidationException`).",
+        purpose: "reads right after a create, and statements that have expired",
+        client: "look again before it believes that something it has just made is gone",
+        example: "towpath apply --yes --fault not-found@iam:GetRole",
+    },
+    Entry {
+        name: "no-capacity",
+        happens: "The call is refused for want of capacity and has no effect: `InsufficientResourceCapacityFault` of `CreateReplicationInstance` and \
+                  `ModifyReplicationInstance`, `InsufficientCapacityException` of `CreateWorkgroup`. Other calls are as usual.",
+        purpose: "refusals that waiting for a moment does not mend",
+        client: "tell the user, go on with what does not depend on it, and not call again at once",
+        example: "towpath apply --yes --fault no-capacity@dms:CreateReplicationInstance",
+    },
+    Entry {
+        name: "incompatible-network",
+        happens: "The replication instance that the call makes ends in the state `incompatible-network`. Other calls are as usual.",
+        purpose: "failed states that have another name than `failed`",
+        client: "stop waiting, say what is wrong with the network, and make the instance again when told to",
+        example: "towpath apply --yes --fault incompatible-network@dms:CreateReplicationInstance",
+    },
+    Entry {
+        name: "recoverable-error",
+        happens: "The replication task that the call starts runs, carries nothing, and stops with `RECOVERABLE_ERROR`. Other calls are as usual.",
+        purpose: "resuming",
+        client: "say so and start the task again with `resume-processing`",
+        example: "towpath migrate --fault recoverable-error@dms:StartReplicationTask",
+    },
+    Entry {
+        name: "read-only",
+        happens: "The endpoint or subnet group that the call makes belongs to a zero-ETL integration: `IsReadOnly` is true, and it can be neither changed nor \
+                  deleted (`InvalidResourceStateFault`). Other calls are as usual.",
+        purpose: "objects that must be left alone",
+        client: "name the object and leave it",
+        example: "towpath apply --yes --fault read-only@dms:CreateReplicationSubnetGroup",
+    },
 ];
 
 pub(super) const STATES: &str = "## States
@@ -121,9 +164,9 @@ pub(super) const MACHINES: &[Machine] = &[
     },
     Machine {
         object: "replication instance",
-        states: "creating → available; modifying → available; deleting → gone; creating → failed where planted",
-        source: "DMS user guide, \"Replication instance status\"",
-        test: "an_instance_lives_through_its_states_and_its_interface_outlives_it",
+        states: "creating → modifying → available; modifying → available; rebooting → available; deleting → gone; creating → failed or incompatible-network where planted",
+        source: "DMS user guide, \"Replication instance status\"; hashicorp/terraform-provider-aws#1182",
+        test: "an_instance_passes_through_modifying_and_reboots",
     },
     Machine {
         object: "network interface of an instance",
@@ -157,7 +200,7 @@ pub(super) const MACHINES: &[Machine] = &[
     },
     Machine {
         object: "replication task",
-        states: "creating → ready; starting → running → stopped (`FULL_LOAD_ONLY_FINISHED`, `STOPPED_AFTER_FULL_LOAD`, `STOPPED_AFTER_CACHED_EVENTS`); stopping → stopped (`NORMAL`); starting → failed (`FATAL_ERROR`) where planted; modifying → as before; deleting → gone",
+        states: "creating → ready; starting → running → stopped (`FULL_LOAD_ONLY_FINISHED`, `STOPPED_AFTER_FULL_LOAD`, `STOPPED_AFTER_CACHED_EVENTS`); stopping → stopped (`NORMAL`); starting → failed (`FATAL_ERROR`) where planted; running → failed when the namespace no longer has the role; running → stopped (`RECOVERABLE_ERROR`) → resumed, where planted; modifying → as before; deleting → gone",
         source: "DMS user guide, \"Working with AWS DMS tasks\"",
         test: "tasks_stop_after_the_load_or_its_changes_when_told_to",
     },
@@ -172,6 +215,30 @@ pub(super) const MACHINES: &[Machine] = &[
         states: "provisioning → provisioned; 48 hours after the end deprovisioning → deprovisioned, when statistics and position are lost; a start before that goes on with it",
         source: "\"This command doesn't deprovision the stopped replications\" (DMS API reference, `StopReplication`); dev.classmethod.jp, June 2025; DMS user guide, \"AWS DMS Serverless limitations\"",
         test: "capacity_is_taken_away_after_the_end_and_statistics_and_position_with_it",
+    },
+    Machine {
+        object: "replication task that was just started",
+        states: "acknowledged, while `DescribeReplicationTasks` still tells the state before (`stale-list`)",
+        source: "hashicorp/terraform-provider-aws#29765",
+        test: "a_start_may_be_seen_late_and_a_move_may_fail",
+    },
+    Machine {
+        object: "replication task that is moved",
+        states: "moving → as before, on the other instance; moving → failed-move, where it was, where planted",
+        source: "DMS API reference, `MoveReplicationTask`",
+        test: "a_start_may_be_seen_late_and_a_move_may_fail",
+    },
+    Machine {
+        object: "table of a task",
+        states: "Before load → Full load → Table completed, or Table error; Full load → Table cancelled when the task is stopped; Table completed or Table error → Table is being reloaded (`ReloadTables`) → Table completed",
+        source: "DMS API reference, `TableStatistics`, `ReloadTables`",
+        test: "a_reloaded_table_has_the_rows_of_the_source_again",
+    },
+    Machine {
+        object: "schemas of an endpoint",
+        states: "refreshing → successful, with the schemas of the real database, or failed",
+        source: "DMS API reference, `RefreshSchemas`",
+        test: "dms_tells_schemas_types_logs_and_what_it_does_not_play",
     },
     Machine {
         object: "namespace",
@@ -199,14 +266,20 @@ pub(super) const MACHINES: &[Machine] = &[
     },
     Machine {
         object: "snapshot",
-        states: "CREATING → AVAILABLE, or FAILED where planted",
-        source: "Redshift Serverless API reference, `Snapshot`",
-        test: "workgroups_hold_their_namespace",
+        states: "CREATING → AVAILABLE, or FAILED where planted; restored: the namespace is MODIFYING → AVAILABLE with the rows it had",
+        source: "Redshift Serverless API reference, `Snapshot`, `RestoreFromSnapshot`",
+        test: "a_snapshot_brings_the_rows_back",
+    },
+    Machine {
+        object: "endpoint access",
+        states: "CREATING → ACTIVE; MODIFYING → ACTIVE; DELETING → gone; its workgroup stays as long as it does",
+        source: "Redshift Serverless API reference, `EndpointAccess`",
+        test: "an_endpoint_access_holds_its_workgroup_and_its_group",
     },
     Machine {
         object: "statement",
-        states: "SUBMITTED → STARTED → FINISHED, FAILED or ABORTED",
-        source: "Redshift Data API reference, `DescribeStatement`",
+        states: "SUBMITTED → STARTED → FINISHED, FAILED or ABORTED → forgotten after 24 hours, or with the process",
+        source: "Redshift Data API reference, `DescribeStatement`; \"Considerations when calling the Amazon Redshift Data API\"",
         test: "statements_batches_and_errors_end_as_on_aws",
     },
     Machine {

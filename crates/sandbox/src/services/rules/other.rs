@@ -22,9 +22,26 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "dms",
         "ValidationException",
-        "a member is absent or has a wrong form",
+        "a member is absent",
         "DMS API reference, common errors",
         Call("CreateEndpoint", "{}"),
+    ),
+    rule(
+        "dms",
+        "InvalidParameterValueException",
+        "a member has a wrong form, or one that this engine needs is absent",
+        "hashicorp/terraform#23442 (\"The parameter serverName must be provided and must not be blank\"); hashicorp/terraform-provider-aws#21512; not in the model",
+        Call(
+            "CreateEndpoint",
+            r#"{"EndpointIdentifier": "two--hyphens", "EndpointType": "source", "EngineName": "postgres"}"#,
+        ),
+    ),
+    rule(
+        "dms",
+        "InsufficientResourceCapacityFault",
+        "the planted `no-capacity` strikes `CreateReplicationInstance` or `ModifyReplicationInstance`",
+        "DMS API reference, errors of the operations",
+        Test("every_fault_has_its_effect"),
     ),
     rule(
         "dms",
@@ -101,9 +118,9 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         "dms",
-        "InvalidParameterCombination",
+        "InvalidParameterCombinationException",
         "a change of an instance changes nothing",
-        "seen in practice; not in the model",
+        "hashicorp/terraform-provider-aws#46689 has the code, #16895 the case; not in the model",
         Call("ModifyReplicationInstance", r#"{"ReplicationInstanceArn": "{instance}"}"#),
     ),
     rule(
@@ -166,8 +183,15 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         "redshift-serverless",
+        "InternalServerException",
+        "the sandbox's PostgreSQL fails while `GetCredentials` makes a user (500)",
+        REDSHIFT,
+        Never("PostgreSQL must fail"),
+    ),
+    rule(
+        "redshift-serverless",
         "InsufficientCapacityException",
-        "the planted `failed-state` strikes `CreateWorkgroup`",
+        "the planted `no-capacity` or `failed-state` strikes `CreateWorkgroup`",
         REDSHIFT,
         Test("capacity_runs_out_where_planted"),
     ),
@@ -203,6 +227,13 @@ pub(super) const RULES: &[Rule] = &[
         "logs",
         "ResourceAlreadyExistsException",
         "there is a log group of that name",
+        LOGS,
+        Test("log_groups_refuse_and_count_as_cloudwatch_does"),
+    ),
+    rule(
+        "logs",
+        "TooManyTagsException",
+        "a log group gets more than 50 tags",
         LOGS,
         Test("log_groups_refuse_and_count_as_cloudwatch_does"),
     ),

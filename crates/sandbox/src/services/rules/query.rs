@@ -80,6 +80,11 @@ pub(super) const RULES: &[Rule] = &[
         Call("DetachNetworkInterface", "AttachmentId=eni-attach-0123456789abcdef0"),
     ),
     ec2(
+        "InvalidInternetGatewayID.NotFound",
+        "there is no such internet gateway",
+        Call("DescribeInternetGateways", "InternetGatewayId.1=igw-0123456789abcdef0"),
+    ),
+    ec2(
         "InvalidVpcEndpointId.NotFound",
         "there is no such VPC endpoint",
         Call("DescribeVpcEndpoints", "VpcEndpointId.1=vpce-0123456789abcdef0"),

@@ -42,7 +42,11 @@ pub(super) const RULES: &[Rule] = &[
         "one has the bucket already (409; in us-east-1 that is no error)",
         Call("PUT /full", LOCATION),
     ),
-    s3("BucketNotEmpty", "a bucket with objects is to be deleted (409)", Call("DELETE /full", "")),
+    s3(
+        "BucketNotEmpty",
+        "a bucket with objects, versions or unfinished uploads is to be deleted (409)",
+        Call("DELETE /full", ""),
+    ),
     s3("NoSuchBucket", "there is no such bucket (404)", Call("GET /nobody-s-bucket?location", "")),
     s3("NoSuchKey", "there is no such object (404)", Call("GET /full/nothing", "")),
     s3("NoSuchVersion", "there is no such version (404)", Call("GET /full/key?versionId=nonsense", "")),
@@ -109,6 +113,19 @@ pub(super) const RULES: &[Rule] = &[
         "a bucket has no encryption (404)",
         Never("every bucket is encrypted"),
     ),
-    s3("NotImplemented", "a setting that the sandbox does not keep (501)", Call("GET /plain?logging", "")),
+    s3("NoSuchCORSConfiguration", "a bucket has no CORS rules (404)", Call("GET /plain?cors", "")),
+    s3("NoSuchWebsiteConfiguration", "a bucket is no website (404)", Call("GET /plain?website", "")),
+    s3("ReplicationConfigurationNotFoundError", "a bucket is not replicated (404)", Call("GET /plain?replication", "")),
+    s3("ObjectLockConfigurationNotFoundError", "a bucket has no object lock (404)", Call("GET /plain?object-lock", "")),
+    s3(
+        "AccessControlListNotSupported",
+        "the owner of a bucket enforces that there are no ACLs",
+        Call("PUT /plain?acl", ""),
+    ),
+    s3(
+        "NotImplemented",
+        "a setting that the sandbox does not keep, and any operation it does not play (501)",
+        Call("PUT /plain?logging", "<BucketLoggingStatus/>"),
+    ),
     s3("InternalError", "the sandbox's own files fail (500)", Never("the disk must fail")),
 ];

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::json;
 
+use super::access::owner;
 use super::{bucket, check_owner, no_bucket};
 use crate::call::{ApiError, Call};
 use crate::protocol::Response;
@@ -55,7 +56,8 @@ fn created(name: &str) -> Response {
 }
 
 pub(super) fn delete(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
-    if !bucket(call, target)?.objects.is_empty() {
+    let bucket = bucket(call, target)?;
+    if !bucket.objects.is_empty() || !bucket.uploads.is_empty() {
         return Err(ApiError::new("BucketNotEmpty", "The bucket you tried to delete is not empty").status(409));
     }
     call.world.s3.buckets.remove(&target.bucket);
@@ -87,7 +89,7 @@ pub(super) fn list(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response,
     let (buckets, token) = crate::paging::page(buckets, token, size)
         .map_err(|_| ApiError::new("InvalidArgument", "The continuation token provided is incorrect"))?;
     let output = json!({
-        "Owner": {"ID": call.place.account},
+        "Owner": {"ID": owner(call)},
         "Buckets": {"Bucket": buckets},
         "ContinuationToken": token,
     });

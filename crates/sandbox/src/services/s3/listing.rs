@@ -7,37 +7,40 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::access::owner;
 use super::bucket;
 use super::objects::entry;
 use crate::call::{ApiError, Call};
 use crate::protocol::Response;
 use crate::protocol::rest::{Target, document};
+use crate::world::s3::Bucket;
 
 /// Characters that stay as they are with `encoding-type=url`.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'/').remove(b'*');
 
-pub(super) fn objects(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
-    let query = Query::read(target)?;
-    let after = match target.query.get("continuation-token") {
-        Some(token) => Some(key_of(token)?),
-        None => target.query.get("start-after").cloned(),
-    };
-    let bucket = bucket(call, target)?;
+/// The newest versions of keys, as far as one page goes.
+struct Newest {
+    contents: Vec<Value>,
+    prefixes: BTreeSet<String>,
+    /// The last key or group of the page, when more come after it.
+    next: Option<String>,
+}
+
+/// One page of the objects behind `after`.
+fn newest(bucket: &Bucket, query: &Query, after: Option<&String>) -> Newest {
     let newest = bucket.objects.iter().filter_map(|(key, versions)| {
         versions.last().filter(|version| version.body.is_some()).map(|version| (key, version))
     });
     let (mut contents, mut prefixes, mut last) = (Vec::new(), BTreeSet::new(), None);
-    let mut truncated = false;
     for (key, version) in newest.filter(|(key, _)| key.starts_with(&query.prefix)) {
         let common = query.common(key);
         // A token may name a whole group of keys, which were all in the page before.
         let passed = |after: &String| key <= after || (common.as_ref() == Some(after) && !after.is_empty());
-        if after.as_ref().is_some_and(passed) || common.as_ref().is_some_and(|common| prefixes.contains(common)) {
+        if after.is_some_and(passed) || common.as_ref().is_some_and(|common| prefixes.contains(common)) {
             continue;
         }
         if contents.len() + prefixes.len() >= query.limit {
-            truncated = true;
-            break;
+            return Newest { contents, prefixes, next: last };
         }
         last = Some(common.clone().unwrap_or_else(|| key.clone()));
         if let Some(common) = common {
@@ -48,19 +51,53 @@ pub(super) fn objects(call: &mut Call<'_>, target: &Target<'_>) -> Result<Respon
             contents.push(item);
         }
     }
+    Newest { contents, prefixes, next: None }
+}
+
+pub(super) fn objects(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
+    let query = Query::read(target)?;
+    let after = match target.query.get("continuation-token") {
+        Some(token) => Some(key_of(token)?),
+        None => target.query.get("start-after").cloned(),
+    };
+    let page = newest(bucket(call, target)?, &query, after.as_ref());
     let output = json!({
         "Name": target.bucket,
         "Prefix": query.encoded(&query.prefix),
         "Delimiter": query.delimiter,
         "MaxKeys": query.limit,
         "EncodingType": query.encoding,
-        "KeyCount": contents.len() + prefixes.len(),
-        "IsTruncated": truncated,
+        "KeyCount": page.contents.len() + page.prefixes.len(),
+        "IsTruncated": page.next.is_some(),
         "ContinuationToken": target.query.get("continuation-token"),
-        "NextContinuationToken": last.filter(|_| truncated).map(|key| STANDARD.encode(key)),
+        "NextContinuationToken": page.next.map(|key| STANDARD.encode(key)),
         "StartAfter": target.query.get("start-after"),
-        "Contents": contents,
-        "CommonPrefixes": common_prefixes(&prefixes, &query),
+        "Contents": page.contents,
+        "CommonPrefixes": common_prefixes(&page.prefixes, &query),
+    });
+    Ok(document("ListBucketResult", &output))
+}
+
+/// The older form of the list. "NextMarker: This element is returned only if you have the delimiter
+/// request parameter specified" (`ListObjects`).
+pub(super) fn objects_by_marker(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
+    let query = Query::read(target)?;
+    let marker = target.query.get("marker");
+    let mut page = newest(bucket(call, target)?, &query, marker);
+    for item in &mut page.contents {
+        item["Owner"] = json!({ "ID": owner(call) });
+    }
+    let output = json!({
+        "Name": target.bucket,
+        "Prefix": query.encoded(&query.prefix),
+        "Marker": query.encoded(marker.map_or("", String::as_str)),
+        "Delimiter": query.delimiter,
+        "MaxKeys": query.limit,
+        "EncodingType": query.encoding,
+        "IsTruncated": page.next.is_some(),
+        "NextMarker": page.next.filter(|_| query.delimiter.is_some()).map(|key| query.encoded(&key)),
+        "Contents": page.contents,
+        "CommonPrefixes": common_prefixes(&page.prefixes, &query),
     });
     Ok(document("ListBucketResult", &output))
 }
@@ -78,6 +115,7 @@ pub(super) fn versions(call: &mut Call<'_>, target: &Target<'_>) -> Result<Respo
         .flat_map(|(key, versions)| {
             versions.iter().rev().enumerate().map(move |(position, version)| (key, version, position == 0))
         })
+        .filter(|(key, _, _)| key_marker.is_empty() || query.common(key).as_ref() != Some(&key_marker))
         .collect();
     if !key_marker.is_empty() {
         let at = items.iter().position(|(key, version, _)| **key == key_marker && version.id == id_marker);
@@ -88,14 +126,28 @@ pub(super) fn versions(call: &mut Call<'_>, target: &Target<'_>) -> Result<Respo
             None => items.into_iter().filter(|(key, _, _)| **key > key_marker).collect(),
         };
     }
-    let truncated = items.len() > query.limit;
-    items.truncate(query.limit);
-    let (mut versions, mut markers) = (Vec::new(), Vec::new());
-    for (key, version, latest) in &items {
+    let (mut versions, mut markers, mut prefixes) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut last, mut truncated) = (None, false);
+    for (key, version, latest) in items {
+        let common = query.common(key);
+        if common.as_ref().is_some_and(|common| prefixes.contains(common)) {
+            continue;
+        }
+        if versions.len() + markers.len() + prefixes.len() >= query.limit {
+            truncated = true;
+            break;
+        }
+        if let Some(common) = common {
+            last = Some((common.clone(), None));
+            prefixes.insert(common);
+            continue;
+        }
+        last = Some((key.clone(), Some(&version.id)));
         let mut item = entry(key, version);
         item["Key"] = json!(query.encoded(key));
         item["VersionId"] = json!(version.id);
         item["IsLatest"] = json!(latest);
+        item["Owner"] = json!({ "ID": owner(call) });
         if version.body.is_some() {
             versions.push(item);
         } else {
@@ -105,19 +157,21 @@ pub(super) fn versions(call: &mut Call<'_>, target: &Target<'_>) -> Result<Respo
             markers.push(item);
         }
     }
-    let next = items.last().filter(|_| truncated);
+    let next = last.filter(|_| truncated);
     let output = json!({
         "Name": target.bucket,
         "Prefix": query.encoded(&query.prefix),
-        "KeyMarker": key_marker,
+        "Delimiter": query.delimiter,
+        "KeyMarker": query.encoded(&key_marker),
         "VersionIdMarker": id_marker,
-        "NextKeyMarker": next.map(|(key, _, _)| query.encoded(key)),
-        "NextVersionIdMarker": next.map(|(_, version, _)| &version.id),
+        "NextKeyMarker": next.as_ref().map(|(key, _)| query.encoded(key)),
+        "NextVersionIdMarker": next.as_ref().and_then(|(_, id)| *id),
         "MaxKeys": query.limit,
         "EncodingType": query.encoding,
         "IsTruncated": truncated,
         "Version": versions,
         "DeleteMarker": markers,
+        "CommonPrefixes": common_prefixes(&prefixes, &query),
     });
     Ok(document("ListVersionsResult", &output))
 }

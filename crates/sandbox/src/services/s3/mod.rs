@@ -2,6 +2,7 @@
 //!
 //! Source: Amazon S3 API reference.
 
+mod access;
 mod buckets;
 mod listing;
 mod multipart;
@@ -26,22 +27,36 @@ pub(crate) const SERVICE: Service = Service {
         ("CreateBucket", Operation::Rest(buckets::create)),
         ("CreateMultipartUpload", Operation::Rest(multipart::create)),
         ("DeleteBucket", Operation::Rest(buckets::delete)),
+        ("DeleteBucketCors", Operation::Rest(settings::delete)),
         ("DeleteBucketEncryption", Operation::Rest(settings::delete)),
         ("DeleteBucketLifecycle", Operation::Rest(settings::delete)),
         ("DeleteBucketOwnershipControls", Operation::Rest(settings::delete)),
         ("DeleteBucketPolicy", Operation::Rest(settings::delete_policy)),
         ("DeleteBucketTagging", Operation::Rest(settings::delete_tagging)),
         ("DeleteObject", Operation::Rest(objects::delete)),
+        ("DeleteObjectTagging", Operation::Rest(objects::delete_tagging)),
         ("DeleteObjects", Operation::Rest(objects::delete_many)),
         ("DeletePublicAccessBlock", Operation::Rest(settings::delete)),
+        ("GetBucketAccelerateConfiguration", Operation::Rest(settings::get_untouched)),
+        ("GetBucketAcl", Operation::Rest(access::get_bucket_acl)),
+        ("GetBucketCors", Operation::Rest(settings::get)),
         ("GetBucketEncryption", Operation::Rest(settings::get)),
         ("GetBucketLifecycleConfiguration", Operation::Rest(settings::get)),
         ("GetBucketLocation", Operation::Rest(buckets::location)),
+        ("GetBucketLogging", Operation::Rest(settings::get_untouched)),
+        ("GetBucketNotificationConfiguration", Operation::Rest(settings::get_untouched)),
         ("GetBucketOwnershipControls", Operation::Rest(settings::get)),
         ("GetBucketPolicy", Operation::Rest(settings::get_policy)),
+        ("GetBucketPolicyStatus", Operation::Rest(access::policy_status)),
+        ("GetBucketReplication", Operation::Rest(settings::get_untouched)),
+        ("GetBucketRequestPayment", Operation::Rest(settings::get_untouched)),
         ("GetBucketTagging", Operation::Rest(settings::get_tagging)),
         ("GetBucketVersioning", Operation::Rest(settings::get_versioning)),
+        ("GetBucketWebsite", Operation::Rest(settings::get_untouched)),
         ("GetObject", Operation::Rest(objects::get)),
+        ("GetObjectAcl", Operation::Rest(access::get_object_acl)),
+        ("GetObjectAttributes", Operation::Rest(objects::attributes)),
+        ("GetObjectLockConfiguration", Operation::Rest(settings::get_untouched)),
         ("GetObjectTagging", Operation::Rest(objects::get_tagging)),
         ("GetPublicAccessBlock", Operation::Rest(settings::get)),
         ("HeadBucket", Operation::Rest(buckets::head)),
@@ -49,8 +64,11 @@ pub(crate) const SERVICE: Service = Service {
         ("ListBuckets", Operation::Rest(buckets::list)),
         ("ListMultipartUploads", Operation::Rest(multipart::list)),
         ("ListObjectVersions", Operation::Rest(listing::versions)),
+        ("ListObjects", Operation::Rest(listing::objects_by_marker)),
         ("ListObjectsV2", Operation::Rest(listing::objects)),
         ("ListParts", Operation::Rest(multipart::list_parts)),
+        ("PutBucketAcl", Operation::Rest(access::put_bucket_acl)),
+        ("PutBucketCors", Operation::Rest(settings::put)),
         ("PutBucketEncryption", Operation::Rest(settings::put)),
         ("PutBucketLifecycleConfiguration", Operation::Rest(settings::put)),
         ("PutBucketOwnershipControls", Operation::Rest(settings::put)),
@@ -58,9 +76,11 @@ pub(crate) const SERVICE: Service = Service {
         ("PutBucketTagging", Operation::Rest(settings::put_tagging)),
         ("PutBucketVersioning", Operation::Rest(settings::put_versioning)),
         ("PutObject", Operation::Rest(objects::put)),
+        ("PutObjectAcl", Operation::Rest(access::put_object_acl)),
         ("PutObjectTagging", Operation::Rest(objects::put_tagging)),
         ("PutPublicAccessBlock", Operation::Rest(settings::put)),
         ("UploadPart", Operation::Rest(multipart::upload_part)),
+        ("UploadPartCopy", Operation::Rest(multipart::upload_part_copy)),
     ],
 };
 

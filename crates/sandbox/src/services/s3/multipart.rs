@@ -6,7 +6,8 @@ use md5::{Digest as _, Md5};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::objects::{check_conditions, etag, forget, kept_headers, write};
+use super::access::owner;
+use super::objects::{check_conditions, copied, etag, forget, kept_headers, parse_range, write};
 use super::{bucket, bucket_mut, malformed, storage_error};
 use crate::call::{ApiError, Call};
 use crate::protocol::Response;
@@ -29,23 +30,40 @@ pub(super) fn create(call: &mut Call<'_>, target: &Target<'_>) -> Result<Respons
 }
 
 pub(super) fn upload_part(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
+    let part = keep(call, target, &target.body()?)?;
+    let mut response = empty(200);
+    response.headers.push(("etag", part.etag));
+    Ok(response)
+}
+
+/// `UploadPartCopy`: the body of an object, or a range of it, becomes a part.
+pub(super) fn upload_part_copy(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
+    let (_, body) = copied(call, target)?;
+    let body = match target.request.header("x-amz-copy-source-range").map(|range| parse_range(range, body.len())) {
+        None => body,
+        Some(Some((first, last))) => body[first..=last].to_vec(),
+        Some(None) => return Err(ApiError::new("InvalidArgument", "The x-amz-copy-source-range value does not fit")),
+    };
+    let part = keep(call, target, &body)?;
+    Ok(document("CopyPartResult", &json!({"ETag": part.etag, "LastModified": part.modified.iso()})))
+}
+
+/// Keeps a body as the part that the request numbers.
+fn keep(call: &mut Call<'_>, target: &Target<'_>, body: &[u8]) -> Result<Part, ApiError> {
     let number = target.query.get("partNumber").and_then(|number| number.parse::<u32>().ok());
     let number = number.filter(|number| (1..=10_000).contains(number)).ok_or_else(|| {
         ApiError::new("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
     })?;
     upload(call, target)?;
-    let body = target.body()?;
     let part = Part {
-        body: call.objects.put(&body).map_err(|error| storage_error(&error))?,
+        body: call.objects.put(body).map_err(|error| storage_error(&error))?,
         size: body.len() as u64,
-        etag: etag(&body),
+        etag: etag(body),
         modified: call.clock.now(),
     };
-    let mut response = empty(200);
-    response.headers.push(("etag", part.etag.clone()));
-    let replaced = upload_mut(call, target)?.parts.insert(number, part);
+    let replaced = upload_mut(call, target)?.parts.insert(number, part.clone());
     forget(call, replaced.into_iter().map(|part| part.body).collect());
-    Ok(response)
+    Ok(part)
 }
 
 pub(super) fn complete(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
@@ -113,29 +131,67 @@ pub(super) fn abort(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response
     Ok(empty(204))
 }
 
+/// How many items a list may have: at most a thousand.
+fn limit(target: &Target<'_>, name: &str) -> Result<usize, ApiError> {
+    let given = target.query.get(name).map(|text| text.parse::<usize>());
+    let given =
+        given.transpose().map_err(|_| ApiError::new("InvalidArgument", format!("Provided {name} not an integer")));
+    Ok(given?.unwrap_or(1000).min(1000))
+}
+
+/// `ListMultipartUploads`: by key, then by time.
 pub(super) fn list(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
-    let prefix = target.query.get("prefix").map_or("", String::as_str);
-    let uploads: Vec<_> = bucket(call, target)?
-        .uploads
+    let text = |name: &str| target.query.get(name).map_or("", String::as_str);
+    let (prefix, key_marker, id_marker) = (text("prefix"), text("key-marker"), text("upload-id-marker"));
+    let limit = limit(target, "max-uploads")?;
+    let mut uploads: Vec<_> =
+        bucket(call, target)?.uploads.iter().filter(|(_, upload)| upload.key.starts_with(prefix)).collect();
+    uploads.sort_by_key(|(id, upload)| (&upload.key, upload.started, *id));
+    // "If upload-id-marker is not specified, only the keys lexicographically greater than the key-marker are in the list."
+    let at = uploads.iter().position(|(id, upload)| upload.key == key_marker && *id == id_marker);
+    match at {
+        Some(at) => drop(uploads.drain(..=at)),
+        None if id_marker.is_empty() => uploads.retain(|(_, upload)| upload.key.as_str() > key_marker),
+        None => uploads.retain(|(_, upload)| upload.key.as_str() >= key_marker),
+    }
+    let truncated = uploads.len() > limit;
+    uploads.truncate(limit);
+    let next = uploads.last().filter(|_| truncated);
+    let owner = json!({ "ID": owner(call) });
+    let shown: Vec<_> = uploads
         .iter()
-        .filter(|(_, upload)| upload.key.starts_with(prefix))
-        .map(|(id, upload)| json!({"Key": upload.key, "UploadId": id, "Initiated": upload.started.iso(), "StorageClass": "STANDARD"}))
+        .map(|(id, upload)| {
+            json!({"Key": upload.key, "UploadId": id, "Initiated": upload.started.iso(), "StorageClass": "STANDARD", "Owner": owner, "Initiator": owner})
+        })
         .collect();
-    let output =
-        json!({"Bucket": target.bucket, "Prefix": prefix, "MaxUploads": 1000, "IsTruncated": false, "Upload": uploads});
+    let output = json!({
+        "Bucket": target.bucket, "Prefix": prefix, "KeyMarker": key_marker, "UploadIdMarker": id_marker, "MaxUploads": limit,
+        "IsTruncated": truncated, "NextKeyMarker": next.map(|(_, upload)| &upload.key), "NextUploadIdMarker": next.map(|(id, _)| id),
+        "Upload": shown,
+    });
     Ok(document("ListMultipartUploadsResult", &output))
 }
 
 pub(super) fn list_parts(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
-    let parts: Vec<_> = upload(call, target)?
+    let limit = limit(target, "max-parts")?;
+    let marker = target.query.get("part-number-marker").and_then(|marker| marker.parse::<u32>().ok()).unwrap_or(0);
+    let upload = upload(call, target)?;
+    let parts: Vec<_> = upload
         .parts
-        .iter()
+        .range(marker.saturating_add(1)..)
         .map(|(number, part)| {
             json!({"PartNumber": number, "LastModified": part.modified.iso(), "ETag": part.etag, "Size": part.size})
         })
         .collect();
-    let id = target.query.get("uploadId");
-    let output = json!({"Bucket": target.bucket, "Key": target.key, "UploadId": id, "MaxParts": 10_000, "IsTruncated": false, "Part": parts});
+    let truncated = parts.len() > limit;
+    let shown: Vec<_> = parts.into_iter().take(limit).collect();
+    let next = shown.last().filter(|_| truncated).map(|part| part["PartNumber"].clone());
+    let owner = json!({ "ID": owner(call) });
+    let output = json!({
+        "Bucket": target.bucket, "Key": target.key, "UploadId": target.query.get("uploadId"), "PartNumberMarker": marker,
+        "NextPartNumberMarker": next, "MaxParts": limit, "IsTruncated": truncated, "StorageClass": "STANDARD", "Owner": owner,
+        "Initiator": owner, "Part": shown,
+    });
     Ok(document("ListPartsResult", &output))
 }
 

@@ -39,19 +39,36 @@ pub(super) fn put(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, 
 
 pub(super) fn copy(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
     check_conditions(bucket(call, target)?, target)?;
+    let (mut version, body) = copied(call, target)?;
+    version.body = Some(call.objects.put(&body).map_err(|error| storage_error(&error))?);
+    version.modified = call.clock.now();
+    if replaces(target, "x-amz-metadata-directive") {
+        version.headers = kept_headers(target.request);
+    }
+    if replaces(target, "x-amz-tagging-directive") {
+        version.tags = header_tags(target.request);
+    }
+    let answer = json!({"ETag": version.etag, "LastModified": version.modified.iso()});
+    write(call, target, version)?;
+    Ok(document("CopyObjectResult", &answer))
+}
+
+/// The version that a request copies from, with its body.
+pub(super) fn copied(call: &Call<'_>, target: &Target<'_>) -> Result<(Version, Vec<u8>), ApiError> {
     let source = target.request.header("x-amz-copy-source").unwrap_or_default();
     let (source, version) = source.split_once("?versionId=").map_or((source, None), |(s, v)| (s, Some(v.to_owned())));
     let source = percent_decode_str(source.trim_start_matches('/')).decode_utf8_lossy().into_owned();
     let (from, key) = source.split_once('/').ok_or_else(|| ApiError::new("InvalidArgument", "Invalid copy source"))?;
     let found = call.world.s3.buckets.get(from).ok_or_else(no_bucket)?;
-    let mut version = find(found, key, version.as_deref())?.clone();
-    let old = version.body.clone().ok_or_else(no_key)?;
-    let body = call.objects.get(&old).map_err(|error| storage_error(&error))?;
-    version.body = Some(call.objects.put(&body).map_err(|error| storage_error(&error))?);
-    version.modified = call.clock.now();
-    let answer = json!({"ETag": version.etag, "LastModified": version.modified.iso()});
-    write(call, target, version)?;
-    Ok(document("CopyObjectResult", &answer))
+    let version = find(found, key, version.as_deref())?.clone();
+    let body = version.body.as_deref().ok_or_else(no_key)?;
+    let body = call.objects.get(body).map_err(|error| storage_error(&error))?;
+    Ok((version, body))
+}
+
+/// Whether a copy takes what the directive is about from the request instead of the source.
+fn replaces(target: &Target<'_>, directive: &str) -> bool {
+    target.request.header(directive).is_some_and(|directive| directive.eq_ignore_ascii_case("REPLACE"))
 }
 
 /// Puts a version in its place and answers with its tag.
@@ -117,7 +134,7 @@ pub(super) fn get(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, 
 }
 
 /// The first and last byte of a range header; nothing when it lies outside.
-fn parse_range(range: &str, length: usize) -> Option<(usize, usize)> {
+pub(super) fn parse_range(range: &str, length: usize) -> Option<(usize, usize)> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let end = length.checked_sub(1)?;
     let (first, last) = match (first.parse::<usize>(), last.parse::<usize>()) {
@@ -242,8 +259,36 @@ pub(super) fn put_tagging(call: &mut Call<'_>, target: &Target<'_>) -> Result<Re
     Ok(empty(200))
 }
 
+pub(super) fn delete_tagging(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
+    let id = wanted(call, target)?.id.clone();
+    let versions = bucket_mut(call, target)?.objects.get_mut(&target.key).ok_or_else(no_key)?;
+    versions.iter_mut().filter(|version| version.id == id).for_each(|version| version.tags.clear());
+    Ok(empty(204))
+}
+
+/// `GetObjectAttributes`: what the header asks for, as far as the sandbox keeps it.
+pub(super) fn attributes(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
+    let version = wanted(call, target)?;
+    let asked = target.request.header("x-amz-object-attributes").unwrap_or_default();
+    let asked: Vec<&str> = asked.split(',').map(str::trim).collect();
+    let when = |name: &str, value: Value| if asked.contains(&name) { value } else { Value::Null };
+    let parts = version.etag.trim_matches('"').split_once('-').and_then(|(_, parts)| parts.parse::<u32>().ok());
+    let output = json!({
+        "ETag": when("ETag", json!(version.etag.trim_matches('"'))),
+        "ObjectParts": when("ObjectParts", parts.map_or(Value::Null, |count| json!({ "PartsCount": count }))),
+        "StorageClass": when("StorageClass", json!("STANDARD")),
+        "ObjectSize": when("ObjectSize", json!(version.size)),
+    });
+    let mut response = document("GetObjectAttributesResponse", &output);
+    response.headers.push(("last-modified", version.modified.http()));
+    if version.id != "null" {
+        response.headers.push(("x-amz-version-id", version.id.clone()));
+    }
+    Ok(response)
+}
+
 /// The version a request names: the newest, unless it names one.
-fn wanted<'a>(call: &'a Call<'_>, target: &Target<'_>) -> Result<&'a Version, ApiError> {
+pub(super) fn wanted<'a>(call: &'a Call<'_>, target: &Target<'_>) -> Result<&'a Version, ApiError> {
     find(bucket(call, target)?, &target.key, target.query.get("versionId").map(String::as_str))
 }
 

@@ -19,11 +19,30 @@ const ENCRYPTION: &str = "<ServerSideEncryptionConfiguration xmlns=\"http://s3.a
 
 /// Subresources that are kept as documents, with the member a document must have and the error when
 /// there is none.
-const KEPT: [(&str, &str, &str); 4] = [
+const KEPT: [(&str, &str, &str); 5] = [
+    ("cors", "CORSRule", "NoSuchCORSConfiguration"),
     ("encryption", "Rule", "ServerSideEncryptionConfigurationNotFoundError"),
     ("lifecycle", "Rule", "NoSuchLifecycleConfiguration"),
     ("ownershipControls", "Rule", "OwnershipControlsNotFoundError"),
     ("publicAccessBlock", "", "NoSuchPublicAccessBlockConfiguration"),
+];
+
+/// Subresources that nobody can set here, with the document that a bucket has as long as nobody did.
+const UNTOUCHED: [(&str, &str); 4] = [
+    ("accelerate", "<AccelerateConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>"),
+    ("logging", "<BucketLoggingStatus xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>"),
+    ("notification", "<NotificationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>"),
+    (
+        "requestPayment",
+        "<RequestPaymentConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Payer>BucketOwner</Payer></RequestPaymentConfiguration>",
+    ),
+];
+
+/// The same for those that are an error as long as nobody has set them.
+const ABSENT: [(&str, &str); 3] = [
+    ("object-lock", "ObjectLockConfigurationNotFoundError"),
+    ("replication", "ReplicationConfigurationNotFoundError"),
+    ("website", "NoSuchWebsiteConfiguration"),
 ];
 
 fn kept(target: &Target<'_>) -> Result<(&'static str, &'static str, &'static str), ApiError> {
@@ -38,6 +57,16 @@ pub(super) fn get(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, 
     let text =
         text.ok_or_else(|| ApiError::new(absent, format!("The {name} configuration was not found")).status(404))?;
     Ok(Response::new(200, "application/xml", text.to_owned()))
+}
+
+/// What a bucket answers for a setting that the sandbox takes from nobody.
+pub(super) fn get_untouched(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
+    bucket(call, target)?;
+    if let Some((name, code)) = ABSENT.into_iter().find(|(name, _)| target.has(name)) {
+        return Err(ApiError::new(code, format!("The {name} configuration does not exist")).status(404));
+    }
+    let document = UNTOUCHED.into_iter().find(|(name, _)| target.has(name)).map_or("", |(_, document)| document);
+    Ok(Response::new(200, "application/xml", document))
 }
 
 pub(super) fn put(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
@@ -60,9 +89,11 @@ pub(super) fn delete(call: &mut Call<'_>, target: &Target<'_>) -> Result<Respons
 
 pub(super) fn get_policy(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
     let policy = bucket(call, target)?.policy.clone();
-    let policy =
-        policy.ok_or_else(|| ApiError::new("NoSuchBucketPolicy", "The bucket policy does not exist").status(404))?;
-    Ok(Response::new(200, "application/json", policy))
+    Ok(Response::new(200, "application/json", policy.ok_or_else(no_policy)?))
+}
+
+pub(super) fn no_policy() -> ApiError {
+    ApiError::new("NoSuchBucketPolicy", "The bucket policy does not exist").status(404)
 }
 
 pub(super) fn put_policy(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {

@@ -2,4 +2,5 @@
 
 mod rules;
 mod runs;
+mod scenes;
 mod serverless;

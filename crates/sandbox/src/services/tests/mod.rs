@@ -1,4 +1,8 @@
-use serde_json::json;
+//! Refusals, states and faults of the services beside DMS and Redshift, as a client sees them over HTTP.
+
+mod reads;
+
+use serde_json::{Value, json};
 
 use crate::Effect;
 use crate::testing::{Aws, Refusal, sandbox, within};
@@ -146,7 +150,11 @@ async fn every_fault_has_its_effect() {
         let directory = tempfile::tempdir().unwrap();
         let fault = match effect {
             Effect::StaleList => format!("{name}@redshift-serverless:ListNamespaces"),
-            Effect::FailedState | Effect::SlowState => format!("{name}@dms:CreateReplicationInstance"),
+            Effect::FailedState | Effect::SlowState | Effect::NoCapacity | Effect::IncompatibleNetwork => {
+                format!("{name}@dms:CreateReplicationInstance")
+            }
+            Effect::ReadOnly => format!("{name}@dms:CreateReplicationSubnetGroup"),
+            Effect::RecoverableError => format!("{name}@dms:StartReplicationTask"),
             _ => format!("{name}@redshift-serverless:CreateNamespace"),
         };
         let (sandbox, aws) = sandbox(directory.path(), &[&fault]).await;
@@ -156,13 +164,16 @@ async fn every_fault_has_its_effect() {
         if !matches!(effect, Effect::CrashBefore | Effect::CrashAfter) {
             let list = aws.json("redshift-serverless:ListNamespaces", json!({})).await.unwrap();
             let is_there = list["namespaces"] != json!([]);
-            let has_no_effect =
-                matches!(effect, Effect::Throttle | Effect::ServerError | Effect::CutBefore | Effect::StaleList);
+            let has_no_effect = matches!(
+                effect,
+                Effect::Throttle | Effect::ServerError | Effect::CutBefore | Effect::StaleList | Effect::NotFound
+            );
             assert_eq!(is_there, !has_no_effect, "{name}");
         }
         match effect {
             Effect::Throttle => assert_eq!(refused, Some(("ThrottlingException".into(), 400))),
             Effect::ServerError => assert_eq!(refused, Some(("InternalFailure".into(), 500))),
+            Effect::NotFound => assert_eq!(refused, Some(("ResourceNotFoundException".into(), 400))),
             Effect::CutBefore | Effect::CutAfter | Effect::CrashBefore | Effect::CrashAfter => {
                 assert!(answer.is_none(), "{name}");
             }
@@ -176,14 +187,34 @@ async fn every_fault_has_its_effect() {
                 assert_eq!(list["namespaces"].as_array().unwrap().len(), 1);
             }
             // Their own tests, with the services they strike, tell more.
-            Effect::SlowState | Effect::FailedState => {
+            Effect::SlowState | Effect::FailedState | Effect::IncompatibleNetwork => {
                 aws.make_vpc_role().await;
                 aws.make_subnet_group().await.unwrap();
                 aws.make_instance().await.unwrap();
                 let found = aws.json("dms:DescribeReplicationInstances", json!({})).await.unwrap();
-                let expected = if effect == Effect::FailedState { "failed" } else { "available" };
+                let expected = match effect {
+                    Effect::FailedState => "failed",
+                    Effect::IncompatibleNetwork => "incompatible-network",
+                    _ => "available",
+                };
                 assert_eq!(found["ReplicationInstances"][0]["ReplicationInstanceStatus"], expected);
             }
+            Effect::NoCapacity => {
+                aws.make_vpc_role().await;
+                aws.make_subnet_group().await.unwrap();
+                assert_eq!(code(aws.make_instance().await).0, "InsufficientResourceCapacityFault");
+                aws.make_instance().await.unwrap();
+            }
+            Effect::ReadOnly => {
+                aws.make_vpc_role().await;
+                let made = aws.make_subnet_group().await.unwrap();
+                assert_eq!(made["ReplicationSubnetGroup"]["IsReadOnly"], true);
+                let group = json!({"ReplicationSubnetGroupIdentifier": "group"});
+                let refused = aws.json("dms:DeleteReplicationSubnetGroup", group).await;
+                assert_eq!(code(refused).0, "InvalidResourceStateFault");
+            }
+            // `a_task_that_lost_its_connection_goes_on_when_it_is_resumed`, which needs a database.
+            Effect::RecoverableError => {}
         }
         sandbox.shutdown().await;
     }
@@ -215,6 +246,16 @@ async fn log_groups_refuse_and_count_as_cloudwatch_does() {
     assert_eq!(code(aws.json("logs:DescribeLogGroups", json!({"limit": 51})).await).0, "InvalidParameterException");
     let none = aws.json("logs:DescribeLogGroups", json!({"logGroupNamePrefix": "dms-tasks-other"})).await.unwrap();
     assert_eq!(none["logGroups"], json!([]));
+    let tags =
+        |from: usize, to: usize| (from..to).map(|n| (format!("k{n}"), json!("v"))).collect::<serde_json::Map<_, _>>();
+    let arn = rest["logGroups"][0]["logGroupArn"].as_str().unwrap();
+    let tag = async |tags: serde_json::Map<String, Value>| {
+        aws.json("logs:TagResource", json!({"resourceArn": arn, "tags": tags})).await
+    };
+    tag(tags(0, 40)).await.unwrap();
+    assert_eq!(code(tag(tags(40, 60)).await).0, "TooManyTagsException");
+    let kept = aws.json("logs:ListTagsForResource", json!({"resourceArn": arn})).await.unwrap();
+    assert_eq!(kept["tags"].as_object().unwrap().len(), 40);
     let delete = json!({"logGroupName": "dms-tasks-club"});
     aws.json("logs:DeleteLogGroup", delete.clone()).await.unwrap();
     assert_eq!(code(aws.json("logs:DeleteLogGroup", delete).await).0, "ResourceNotFoundException");

@@ -3,6 +3,9 @@
 //!
 //! Source: IAM API reference.
 
+mod listings;
+mod simulate;
+
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -10,7 +13,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::{managed_policies, tags};
+use super::managed_policies::{self, ManagedPolicy};
+use super::tags;
 use crate::arn::iam_id;
 use crate::call::{ApiError, Call, Codes, Input};
 use crate::paging::page;
@@ -36,13 +40,23 @@ pub(crate) const SERVICE: Service = Service {
         ("GetPolicyVersion", Operation::Call(get_policy_version)),
         ("GetRole", Operation::Call(get_role)),
         ("GetRolePolicy", Operation::Call(get_role_policy)),
+        ("GetUser", Operation::Call(listings::user)),
+        ("ListAccountAliases", Operation::Call(listings::aliases)),
         ("ListAttachedRolePolicies", Operation::Call(list_attached_role_policies)),
+        ("ListEntitiesForPolicy", Operation::Call(listings::entities)),
+        ("ListGroups", Operation::Call(listings::groups)),
+        ("ListInstanceProfiles", Operation::Call(listings::instance_profiles)),
         ("ListInstanceProfilesForRole", Operation::Call(list_instance_profiles_for_role)),
+        ("ListPolicies", Operation::Call(listings::policies)),
+        ("ListPolicyVersions", Operation::Call(listings::policy_versions)),
         ("ListRolePolicies", Operation::Call(list_role_policies)),
         ("ListRoleTags", Operation::Call(list_role_tags)),
         ("ListRoles", Operation::Call(list_roles)),
+        ("ListUsers", Operation::Call(listings::users)),
         ("PutRolePermissionsBoundary", Operation::Call(put_role_permissions_boundary)),
         ("PutRolePolicy", Operation::Call(put_role_policy)),
+        ("SimulateCustomPolicy", Operation::Call(simulate::custom)),
+        ("SimulatePrincipalPolicy", Operation::Call(simulate::principal)),
         ("TagRole", Operation::Call(tag_role)),
         ("UntagRole", Operation::Call(untag_role)),
         ("UpdateAssumeRolePolicy", Operation::Call(update_assume_role_policy)),
@@ -261,20 +275,28 @@ fn get_account_authorization_details(call: &mut Call<'_>) -> Result<Value, ApiEr
 
 fn get_policy(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let arn = policy_arn(call)?;
-    let uses = call.world.iam.roles.values().filter(|role| role.attached.contains(&arn)).count();
     let policy = managed_policies::find(&arn).ok_or_else(|| no_policy(&arn))?;
-    Ok(json!({"Policy": {
+    Ok(json!({ "Policy": describe_policy(call, policy) }))
+}
+
+fn describe_policy(call: &Call<'_>, policy: &ManagedPolicy) -> Value {
+    let arn = format!("arn:{}:iam::aws:policy{}{}", call.place.partition(), policy.path, policy.name);
+    let roles = call.world.iam.roles.values();
+    let (uses, bounds): (Vec<_>, Vec<_>) =
+        roles.map(|role| (role.attached.contains(&arn), role.boundary.as_ref() == Some(&arn))).unzip();
+    let count = |all: Vec<bool>| all.into_iter().filter(|own| *own).count();
+    json!({
         "PolicyName": policy.name,
         "PolicyId": policy.id,
         "Arn": arn,
         "Path": policy.path,
         "DefaultVersionId": policy.version,
-        "AttachmentCount": uses,
-        "PermissionsBoundaryUsageCount": 0,
+        "AttachmentCount": count(uses),
+        "PermissionsBoundaryUsageCount": count(bounds),
         "IsAttachable": true,
         "CreateDate": policy.created,
         "UpdateDate": policy.created,
-    }}))
+    })
 }
 
 fn get_policy_version(call: &mut Call<'_>) -> Result<Value, ApiError> {

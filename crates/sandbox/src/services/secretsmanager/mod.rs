@@ -2,6 +2,8 @@
 //!
 //! Source: AWS Secrets Manager API reference.
 
+mod rotation;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -24,10 +26,13 @@ pub(crate) const SERVICE: Service = Service {
     reach: Reach::Regional,
     codes: &Codes { missing: "InvalidParameterException", invalid: "InvalidParameterException" },
     operations: &[
+        ("BatchGetSecretValue", Operation::Call(rotation::batch)),
+        ("CancelRotateSecret", Operation::Call(rotation::cancel)),
         ("CreateSecret", Operation::Call(create_secret)),
         ("DeleteResourcePolicy", Operation::Call(delete_resource_policy)),
         ("DeleteSecret", Operation::Call(delete_secret)),
         ("DescribeSecret", Operation::Call(describe_secret)),
+        ("GetRandomPassword", Operation::Call(rotation::random_password)),
         ("GetResourcePolicy", Operation::Call(get_resource_policy)),
         ("GetSecretValue", Operation::Call(get_secret_value)),
         ("ListSecretVersionIds", Operation::Call(list_secret_version_ids)),
@@ -35,9 +40,12 @@ pub(crate) const SERVICE: Service = Service {
         ("PutResourcePolicy", Operation::Call(put_resource_policy)),
         ("PutSecretValue", Operation::Call(put_secret_value)),
         ("RestoreSecret", Operation::Call(restore_secret)),
+        ("RotateSecret", Operation::Call(rotation::rotate)),
         ("TagResource", Operation::Call(tag_resource)),
         ("UntagResource", Operation::Call(untag_resource)),
         ("UpdateSecret", Operation::Call(update_secret)),
+        ("UpdateSecretVersionStage", Operation::Call(rotation::move_stage)),
+        ("ValidateResourcePolicy", Operation::Call(rotation::validate_policy)),
     ],
 };
 
@@ -142,10 +150,13 @@ fn update_secret(call: &mut Call<'_>) -> Result<Value, ApiError> {
 }
 
 fn get_secret_value(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    let input = call.input;
-    let secret = living(call)?;
-    let stage = input.text("VersionStage")?;
-    let found = match input.text("VersionId")? {
+    let (id, stage) = (call.input.text("VersionId")?, call.input.text("VersionStage")?);
+    value_of(call, living(call)?, id, stage)
+}
+
+/// A value of a secret: the current one, unless a version or a stage is named.
+fn value_of(call: &Call<'_>, secret: &StoredSecret, id: Option<&str>, stage: Option<&str>) -> Result<Value, ApiError> {
+    let found = match id {
         Some(id) => secret.versions.get_key_value(id),
         None => secret.staged(stage.unwrap_or(CURRENT)),
     };
@@ -201,9 +212,14 @@ fn list_secrets(call: &mut Call<'_>) -> Result<Value, ApiError> {
         })
         .collect();
     let size = usize::try_from(input.integer("MaxResults")?.unwrap_or(100).clamp(1, 100)).unwrap_or(100);
-    let (items, token) = page(items, input.text("NextToken")?, size)
-        .map_err(|_| ApiError::new("InvalidNextTokenException", "The NextToken is invalid"))?;
+    let (items, token) = paged(input, items, size)?;
     Ok(json!({"SecretList": items, "NextToken": token}))
+}
+
+/// One page of a list with the token of the next.
+fn paged(input: Input<'_>, items: Vec<Value>, size: usize) -> Result<(Vec<Value>, Option<String>), ApiError> {
+    page(items, input.text("NextToken")?, size)
+        .map_err(|_| ApiError::new("InvalidNextTokenException", "The NextToken is invalid"))
 }
 
 /// Whether a secret fits a filter of ListSecrets: values are prefixes, and `!` turns one round.
@@ -213,6 +229,12 @@ fn fits(secret: &StoredSecret, key: &str, values: &[&str]) -> bool {
         "tag-key" => secret.tags.keys().map(String::as_str).collect(),
         "tag-value" => secret.tags.values().map(String::as_str).collect(),
         "owning-service" => secret.owning_service.iter().map(String::as_str).collect(),
+        "all" => [Some(&secret.name), secret.description.as_ref()]
+            .into_iter()
+            .flatten()
+            .chain(secret.tags.iter().flat_map(|(key, value)| [key, value]))
+            .map(String::as_str)
+            .collect(),
         _ => vec![&secret.name],
     };
     values.iter().any(|value| match value.strip_prefix('!') {
@@ -230,7 +252,9 @@ fn list_secret_version_ids(call: &mut Call<'_>) -> Result<Value, ApiError> {
         .filter(|(_, version)| deprecated || !version.stages.is_empty())
         .map(|(id, version)| json!({"VersionId": id, "VersionStages": version.stages, "CreatedDate": version.created.epoch()}))
         .collect();
-    Ok(json!({"ARN": secret.arn, "Name": secret.name, "Versions": versions}))
+    let size = usize::try_from(call.input.integer("MaxResults")?.unwrap_or(100).clamp(1, 100)).unwrap_or(100);
+    let (versions, token) = paged(call.input, versions, size)?;
+    Ok(json!({"ARN": secret.arn, "Name": secret.name, "Versions": versions, "NextToken": token}))
 }
 
 fn delete_secret(call: &mut Call<'_>) -> Result<Value, ApiError> {
@@ -291,12 +315,18 @@ fn untag_resource(call: &mut Call<'_>) -> Result<Value, ApiError> {
 
 fn put_resource_policy(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let policy = call.input.required("ResourcePolicy")?;
-    if !serde_json::from_str::<Value>(policy).is_ok_and(|policy| policy["Statement"].is_array()) {
-        return Err(ApiError::new("MalformedPolicyDocumentException", "This resource policy contains invalid Json"));
-    }
+    check_policy(policy)?;
     let secret = living_mut(call)?;
     secret.policy = Some(policy.to_owned());
     Ok(identity(secret, None))
+}
+
+fn check_policy(policy: &str) -> Result<(), ApiError> {
+    if serde_json::from_str::<Value>(policy).is_ok_and(|policy| policy["Statement"].is_array()) {
+        Ok(())
+    } else {
+        Err(ApiError::new("MalformedPolicyDocumentException", "This resource policy contains invalid Json"))
+    }
 }
 
 fn get_resource_policy(call: &mut Call<'_>) -> Result<Value, ApiError> {
@@ -371,8 +401,12 @@ fn purge(call: &mut Call<'_>) {
 
 /// The secret the request names, deleted ones with a recovery window included.
 fn present<'a>(call: &'a Call<'_>) -> Result<&'a StoredSecret, ApiError> {
+    find_present(call, call.input)
+}
+
+fn find_present<'a>(call: &'a Call<'_>, input: Input<'_>) -> Result<&'a StoredSecret, ApiError> {
     let now = call.clock.now();
-    let found = call.world.secretsmanager.find(call.input.required("SecretId")?);
+    let found = call.world.secretsmanager.find(input.required("SecretId")?);
     found.filter(|secret| secret.gone_at.is_none_or(|gone| gone > now)).ok_or_else(no_secret)
 }
 
@@ -383,7 +417,12 @@ fn present_mut<'a>(call: &'a mut Call<'_>) -> Result<&'a mut StoredSecret, ApiEr
 }
 
 fn living<'a>(call: &'a Call<'_>) -> Result<&'a StoredSecret, ApiError> {
-    let secret = present(call)?;
+    find_living(call, call.input)
+}
+
+/// A secret that no deletion was asked for.
+fn find_living<'a>(call: &'a Call<'_>, input: Input<'_>) -> Result<&'a StoredSecret, ApiError> {
+    let secret = find_present(call, input)?;
     if secret.deleted.is_some() {
         let message = "You can't perform this operation on the secret because it was marked for deletion.";
         return Err(ApiError::new("InvalidRequestException", message));
@@ -410,6 +449,9 @@ fn summary(secret: &StoredSecret) -> Value {
         "LastChangedDate": secret.changed.epoch(),
         "DeletedDate": secret.deleted.map(Timestamp::epoch),
         "OwningService": secret.owning_service,
+        "RotationEnabled": secret.owning_service.as_ref().map(|_| true),
+        "RotationRules": secret.owning_service.as_ref().map(|_| json!({ "AutomaticallyAfterDays": 30 })),
+        "LastRotatedDate": secret.owning_service.as_ref().map(|_| secret.changed.epoch()),
         "Tags": tags::write(&secret.tags),
     })
 }
