@@ -243,7 +243,7 @@ async fn a_table_the_task_does_not_know_is_loaded_by_a_reload() {
 
 #[tokio::test]
 async fn a_running_task_is_joined_and_a_passing_stop_resumed() {
-    let stopped = (task("stopped", "Stop Reason RECOVERABLE_ERROR"), teams("Full load", 1));
+    let stopped = (task("stopped", "Stop Reason RECOVERABLE_ERROR Error Level RECOVERABLE"), teams("Full load", 1));
     let fixture = fixture((task("running", ""), teams("Full load", 1)), vec![good_run()]).await;
     fixture.dms.0.lock().unwrap().next =
         vec![(task("running", ""), vec![]), (task("running", ""), vec![]), stopped].into();

@@ -79,7 +79,9 @@ pub(super) fn verdict(task: &Task, statistics: &[TableState], expected: &[TableN
         _ if reason.is_empty() => "DMS gives no reason".to_owned(),
         _ => reason.to_owned(),
     };
-    match (task.status.as_str(), reason) {
+    // "RECOVERABLE_ERROR Error Level RECOVERABLE": the level comes behind the reason.
+    let kind = reason.split_whitespace().next().unwrap_or_default();
+    match (task.status.as_str(), kind) {
         ("running", _) if task.captures_changes() && load_is_over(task, statistics) => {
             arrived(task, statistics, expected)
         }
