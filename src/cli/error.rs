@@ -76,7 +76,8 @@ impl CliError {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = redact(&error.to_string());
-            if failure.causes.last() != Some(&text) {
+            // Many errors quote their source.
+            if !failure.causes.last().is_some_and(|last| last.contains(&text)) {
                 failure.causes.push(text);
             }
             next = error.source();

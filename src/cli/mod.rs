@@ -94,7 +94,7 @@ pub(crate) struct Global {
 }
 
 /// `--yes`, for commands that change something.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct Consent {
     /// Go ahead without asking
     #[arg(long, short)]
@@ -244,14 +244,17 @@ pub async fn run(cli: Cli) -> Exit {
         quiet: cli.global.quiet,
         no_color: cli.global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
     });
-    match Box::pin(dispatch(cli, &output)).await {
+    let exit = match Box::pin(dispatch(cli, &output)).await {
         Ok(exit) => exit,
         Err(error) => {
             output.clear();
             error.show(&output);
             error.exit
         }
-    }
+    };
+    let Some(error) = output.unwritten() else { return exit };
+    CliError::failed("not everything could be written to standard output", &error).show(&output);
+    if matches!(exit, Exit::Done | Exit::Differences) { Exit::Failed } else { exit }
 }
 
 async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, CliError> {

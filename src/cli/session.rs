@@ -362,8 +362,16 @@ impl Session {
     /// Where the stack lives, after making sure that it is where the stack says.
     pub(super) async fn locate(&self) -> Result<Place, CliError> {
         let place = self.cloud.locate(&self.stack.name).await.map_err(|fault| {
-            CliError::failed("cannot find out whose AWS account this is", &fault)
-                .hint("check the credentials: aws sts get-caller-identity")
+            let error = CliError::failed("cannot find out whose AWS account this is", &fault);
+            if fault.message.contains("(Connect)") {
+                let variables = ["TOWPATH_SANDBOX_PROXY", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+                let set = variables.into_iter().find(|name| self.project.variable(name).is_some());
+                return error.hint(match set {
+                    Some(name) => format!("nothing answers there: check `{name}`"),
+                    None => "nothing answers: check the network, a proxy, and the region's name".to_owned(),
+                });
+            }
+            error.hint("check the credentials: aws sts get-caller-identity")
         })?;
         if let Some(account) = &self.stack.account
             && *account != place.account

@@ -40,6 +40,8 @@ pub struct Output {
     pub talk_color: Color,
     bars: MultiProgress,
     active: Mutex<HashMap<String, ProgressBar>>,
+    /// Why a result could not be written to stdout, the first time that happened.
+    unwritten: Mutex<Option<std::io::Error>>,
 }
 
 /// What the command line says about output.
@@ -75,33 +77,51 @@ impl Output {
             talk_color: color(terminal),
             bars,
             active: Mutex::default(),
+            unwritten: Mutex::default(),
         }
+    }
+
+    /// Why not everything that belongs on stdout is there: a full disk, say. A reader that went away is
+    /// no reason.
+    pub fn unwritten(&self) -> Option<std::io::Error> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn to_stdout(&self, text: &str) {
+        if let Err(error) = write_all(&mut std::io::stdout().lock(), text) {
+            self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    }
+
+    fn to_stderr(&self, text: &str) {
+        // There is no other place to say it.
+        let _unsaid = self.bars.suspend(|| write_all(&mut std::io::stderr().lock(), &format!("{text}\n")));
     }
 
     /// Writes a result to stdout, exactly as given. With `--json` text results are left out;
     /// their JSON form goes through [`Output::json`].
     pub fn data(&self, text: &str) {
         if self.progress != Progress::Json {
-            self.bars.suspend(|| write_all(&mut std::io::stdout().lock(), text));
+            self.bars.suspend(|| self.to_stdout(text));
         }
     }
 
     /// Writes text to stdout even with `--json`, for commands whose result is a file format of
     /// its own (a schema, completions).
     pub fn raw(&self, text: &str) {
-        self.bars.suspend(|| write_all(&mut std::io::stdout().lock(), text));
+        self.bars.suspend(|| self.to_stdout(text));
     }
 
     /// Says something on stderr, above any bars.
     pub fn talk(&self, text: &str) {
         if matches!(self.progress, Progress::Live | Progress::Lines) {
-            self.bars.suspend(|| write_all(&mut std::io::stderr().lock(), &format!("{text}\n")));
+            self.to_stderr(text);
         }
     }
 
     /// Says on stderr what must be seen even with `--quiet`.
     pub fn alert(&self, text: &str) {
-        self.bars.suspend(|| write_all(&mut std::io::stderr().lock(), &format!("{text}\n")));
+        self.to_stderr(text);
     }
 
     /// One NDJSON event; nothing without `--json`.
@@ -115,7 +135,7 @@ impl Output {
                 }
                 _ => {}
             }
-            write_all(&mut std::io::stdout().lock(), &format!("{line}\n"));
+            self.to_stdout(&format!("{line}\n"));
         }
     }
 
@@ -170,7 +190,10 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("━╸─")
 }
 
-fn write_all(stream: &mut impl Write, text: &str) {
-    // A reader that went away is not our failure, and there is nobody left to tell.
-    let _closed = stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).is_err();
+fn write_all(stream: &mut impl Write, text: &str) -> std::io::Result<()> {
+    match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+        // A reader that went away is not our failure, and there is nobody left to tell.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }

@@ -115,3 +115,29 @@ fn csv_files_that_cannot_be_loaded_are_told_by_line_and_the_tables_stay() {
     assert!(gone.stderr.contains("data"), "{}", gone.stderr);
     assert!(small.processes_left().is_empty(), "{:#?}", small.processes());
 }
+
+#[test]
+fn a_result_that_does_not_fit_on_the_disk_is_a_failure_and_a_reader_that_went_away_is_none() {
+    let small = TestEnvironment::small();
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for verb in [&["plan"][..], &["plan", "--json"], &["explain", "dms/endpoint"], &["schema"]] {
+        let ran = small.command(verb).stdout(full()).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(1), "{verb:?}: {said}");
+        assert!(said.contains("not everything could be written to standard output"), "{verb:?}: {said}");
+    }
+    let mut gone = small.command(&["plan"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(gone.stdout(writer).output().unwrap().status.code(), Some(3));
+}
+
+#[test]
+fn an_endpoint_where_nobody_answers_is_no_matter_of_credentials() {
+    let mut small = TestEnvironment::small();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    small.set("TOWPATH_SANDBOX_PROXY", &format!("http://127.0.0.1:{port}"));
+    let ran = small.expect(1, &["plan"]);
+    assert!(ran.stderr.contains("hint: nothing answers there: check `TOWPATH_SANDBOX_PROXY`"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("credentials"), "{}", ran.stderr);
+}
