@@ -11,7 +11,7 @@ use towpath_engine::secret::{Secret, SecretSource};
 use towpath_engine::stack::Resource;
 use towpath_engine::value::Value;
 
-use super::session::Session;
+use super::session::{SOURCE_VARIABLE, Session};
 use super::{CliError, Exit, plan};
 use crate::database::postgres::Postgres;
 use crate::database::{Database, data_api};
@@ -34,7 +34,7 @@ impl<'a> Standing<'a> {
         Ok(Self { session, place, observation })
     }
 
-    /// The object of a resource, which must have been applied.
+    /// The object of a resource, which must have been applied. Somebody else's of that name is none.
     pub(super) fn object(&self, name: &str) -> Result<&Object, CliError> {
         let resource = self.resource(name)?;
         let absent = || {
@@ -43,14 +43,15 @@ impl<'a> Standing<'a> {
         };
         let kind = self.session.registry.get(&resource.address.kind).ok_or_else(absent)?;
         let identity = kind.name(&self.place, name, &resource.spec).unwrap_or_default();
-        self.observation
-            .of(&resource.address.kind)
-            .iter()
-            .find(|object| {
-                object.owner() == Some((self.place.stack.as_str(), name))
-                    || object.identity.eq_ignore_ascii_case(&identity)
-            })
-            .ok_or_else(absent)
+        let objects = self.observation.of(&resource.address.kind);
+        let own = objects.iter().find(|object| object.owner() == Some((self.place.stack.as_str(), name)));
+        if let Some(own) = own {
+            return Ok(own);
+        }
+        let namesake = objects.iter().find(|object| object.identity.eq_ignore_ascii_case(&identity));
+        let namesake = namesake.ok_or_else(absent)?;
+        let foreign = format!("{}: `{}` exists and is not this stack's", resource.address, namesake.identity);
+        Err(CliError::new(Exit::Failed, foreign).hint(format!("to take it over: towpath adopt {name}")))
     }
 
     fn resource(&self, name: &str) -> Result<&Resource, CliError> {
@@ -139,11 +140,58 @@ async fn url(session: &Session, endpoint: &str, connection: &Value, sslmode: &st
         ));
     };
     let port = connection.get("port").and_then(Value::as_u64).unwrap_or(5432);
-    let mut url = url::Url::parse(&format!("postgres://{host}:{port}/{database}?sslmode={sslmode}"))
+    whole(endpoint, &format!("{host}:{port}/{database}?sslmode={sslmode}"), username, &password)
+}
+
+/// The URL of a database at an address for a user.
+fn whole(endpoint: &str, address: &str, username: &str, password: &Secret) -> Result<Secret, CliError> {
+    let mut url = url::Url::parse(&format!("postgres://{address}"))
         .map_err(|error| CliError::failed(format!("the connection of `{endpoint}` is not valid"), &error))?;
     let set = url.set_username(username).and_then(|()| url.set_password(Some(password.expose())));
     set.map_err(|()| CliError::new(Exit::Usage, format!("the host of `{endpoint}` is not valid")))?;
     Ok(Secret::new(url.as_str()))
+}
+
+/// The source database of an endpoint that no file declares, by the state of its object. DMS tells no password: the
+/// endpoint's secret does, or a URL at hand that leads to the same database.
+pub(super) async fn found_source(session: &Session, endpoint: &str, state: &Value) -> Result<Postgres, CliError> {
+    session.ensure_postgres().await?;
+    let connection = &state["connection"];
+    let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
+    let (host, database) = (text(connection, "host"), text(connection, "database"));
+    let port = connection["port"].as_u64().unwrap_or(5432);
+    let leads_there = |url: &Secret| {
+        url::Url::parse(url.expose()).is_ok_and(|url| {
+            url.host_str() == Some(host.as_str())
+                && u64::from(url.port().unwrap_or(5432)) == port
+                && url.path().trim_start_matches('/') == database
+        })
+    };
+    let named = session.project.variable(SOURCE_VARIABLE).map(Secret::new);
+    let at_hand = || named.into_iter().chain(session.cloud.secrets().get(SOURCE_VARIABLE).cloned()).find(leads_there);
+    let url = if let Some(secret) = connection["secret"].as_str() {
+        let material = session.cloud.secret(&SecretSource::Stored { secret: secret.to_owned() }).await;
+        let material = material.map_err(|fault| CliError::failed("a secret of the source cannot be read", &fault))?;
+        let said: Value = serde_json::from_str(material.expose()).unwrap_or_default();
+        let mode = if state["ssl_mode"].as_str().unwrap_or("none") == "none" { "prefer" } else { "require" };
+        let address = format!("{}:{}/{database}?sslmode={mode}", text(&said, "host"), port_of(&said).unwrap_or(port));
+        whole(endpoint, &address, &text(&said, "username"), &Secret::new(text(&said, "password")))?
+    } else {
+        let user = text(connection, "username");
+        at_hand().ok_or_else(|| {
+            CliError::new(
+                Exit::Failed,
+                format!("nothing here tells the password of `{user}` at {host}:{port}/{database}, nor does {SOURCE_VARIABLE} lead there"),
+            )
+        })?
+    };
+    Postgres::new(&url, 4).map_err(|error| CliError::failed("the source database cannot be used", &error))
+}
+
+/// The port in a secret, which some write as text.
+fn port_of(secret: &Value) -> Option<u64> {
+    let port = &secret["port"];
+    port.as_u64().or_else(|| port.as_str()?.parse().ok())
 }
 
 /// Runs work that may be dropped in the middle; an interrupt drops it.

@@ -34,6 +34,7 @@ pub(super) struct Purge {
 
 /// Destroys and lists leftovers.
 pub(super) async fn run(global: &Global, args: &DownArgs, output: &Output) -> Result<Exit, CliError> {
+    whole(args)?;
     let session = Session::open(global, output).await?;
     let held = hold(&session, "destroy", args.consent, output).await?;
     let result = destroy(&session, &held, args, output).await;
@@ -42,13 +43,25 @@ pub(super) async fn run(global: &Global, args: &DownArgs, output: &Output) -> Re
     result
 }
 
+/// Refuses to purge for a part of the stack: which part a leftover belonged to, nothing tells.
+fn whole(args: &DownArgs) -> Result<(), CliError> {
+    let purges = args.purge.purge || !args.purge.purge_snapshot.is_empty();
+    if !purges || args.selection.targets.is_empty() && args.selection.excludes.is_empty() {
+        return Ok(());
+    }
+    let message =
+        "what is left is purged for the whole stack only, not with `--target` or `--exclude`; nothing was done";
+    Err(CliError::new(Exit::Usage, message)
+        .hint("to destroy the part, leave `--purge` out; what the whole stack leaves: towpath down --purge"))
+}
+
 /// Plans the destruction, shows it, asks, does it, and looks what is left.
 async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Output) -> Result<Exit, CliError> {
     let selection = &args.selection;
     let (plan, observation) = plan::make(session, selection, Verb::Destroy, output).await?;
     show(&plan, output);
     allowed(&plan)?;
-    let before = Before::of(&plan, &observation);
+    let before = Before::of(session, &plan, &observation).await?;
     if !plan.is_empty() {
         ask(args.consent, "Destroy this?", output)?;
         let exit = act(session, held, &plan, &observation, "destroy", output).await?;

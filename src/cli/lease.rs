@@ -6,7 +6,10 @@
 //! See `docs/decisions/0005-two-leases.md`.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use towpath_aws::lease::{S3Lease, bucket_of};
 use towpath_engine::address::Address;
@@ -20,12 +23,16 @@ use towpath_engine::stack::{LeasePlace, Stack, Target};
 
 use super::apply::ask;
 use super::session::Session;
-use super::{CliError, Consent, Exit};
+use super::{CliError, Consent, Exit, data};
 use crate::report::output::Output;
 use crate::report::run::doing;
 
 /// The variable that shortens leases, so that tests need not wait for a minute.
 const LENGTH_VARIABLE: &str = "TOWPATH_LEASE_SECONDS";
+
+/// How often work outside of the engine looks whether the stack is still its own: with the two seconds for which the
+/// store's word is enough it stays below the three that a take-over waits.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How to go on without S3.
 const LOCAL: &str = "to keep the stack to one writer on this machine only: --lease local";
@@ -60,10 +67,32 @@ impl Held {
     }
 
     /// Returns when the stack is lost.
-    pub(super) async fn lost(&self, clock: &dyn Clock) {
-        while self.guard.is_valid(clock) {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    async fn lost(&self, clock: &dyn Clock) {
+        while self.guard.may_change(clock).await {
+            tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Does work outside of the engine. An interrupt or the loss of the stack drops it in the middle, and nothing
+    /// of it goes on after the lease has run out, as it does while the machine sleeps.
+    pub(super) async fn keeping<T>(
+        &self,
+        session: &Session,
+        again: &str,
+        work: impl Future<Output = Result<T, CliError>>,
+    ) -> Result<T, CliError> {
+        let clock = session.clock.as_ref();
+        let mut work = pin!(data::unless_interrupted(session, again, work));
+        let work = std::future::poll_fn(|context| match self.guard.is_valid(clock) {
+            true => work.as_mut().poll(context).map(Some),
+            false => Poll::Ready(None),
+        });
+        let done = tokio::select! {
+            biased;
+            () = self.lost(clock) => None,
+            done = work => done,
+        };
+        done.unwrap_or_else(|| Err(self.loss().hint(format!("once nobody else is changing the stack: {again}"))))
     }
 
     /// The error of a run that lost the stack, without a way out yet.

@@ -25,24 +25,31 @@ const LINGER: f64 = 360.0;
 /// Seconds between two looks at them.
 const LOOK: f64 = 10.0;
 
-/// What a destroy knows of instances only while they stand.
-#[derive(Default)]
+/// What a destroy knows of instances and tasks only while they stand.
 pub(super) struct Before {
-    /// Their private addresses.
+    /// The private addresses of the instances.
     addresses: BTreeSet<String>,
+    /// The tasks that may have slots, with their sources.
+    tasks: Vec<slots::Task>,
+    /// All tasks, by physical name.
+    known: BTreeSet<String>,
 }
 
 impl Before {
-    /// Of the instances that a plan deletes.
-    pub(super) fn of(plan: &Plan, observation: &Observation) -> Self {
-        let deletes = |identity: &str| {
-            plan.steps
-                .iter()
-                .any(|step| step.action == Action::Delete && step.address.kind == INSTANCE && step.identity == identity)
+    /// Of what a plan deletes.
+    pub(super) async fn of(session: &Session, plan: &Plan, observation: &Observation) -> Result<Self, CliError> {
+        let deleted = |kind: &str| -> BTreeSet<String> {
+            let steps = plan.steps.iter().filter(|step| step.action == Action::Delete && step.address.kind == kind);
+            steps.map(|step| step.identity.clone()).collect()
         };
-        let deleted = observation.of(INSTANCE).iter().filter(|object| deletes(&object.identity));
-        let addresses = deleted.filter_map(|object| object.outputs.get("private_addresses")).flat_map(texts).collect();
-        Self { addresses }
+        let instances = deleted(INSTANCE);
+        let instances = observation.of(INSTANCE).iter().filter(|object| instances.contains(&object.identity));
+        let addresses = instances.filter_map(|object| object.outputs.get("private_addresses")).flat_map(texts);
+        Ok(Self {
+            addresses: addresses.collect(),
+            tasks: slots::deleted(session, plan, observation).await?,
+            known: slots::KINDS.into_iter().flat_map(&deleted).collect(),
+        })
     }
 }
 
@@ -64,7 +71,10 @@ pub(super) async fn sweep(
     let mut left = owned(session, &observation);
     let names = names(session, before, &observation).await?;
     let mut found = lingering(session, &names, output).await?;
-    let tasks = slots::gone(session, &observation).await?;
+    let mut tasks = slots::gone(session, &observation).await?;
+    tasks.retain(|task| !before.known.contains(&task.identity));
+    let is_gone = |task: &&slots::Task| observation.of(&task.kind).iter().all(|one| one.identity != task.identity);
+    tasks.extend(before.tasks.iter().filter(is_gone).cloned());
     left.extend(slots::release(session, &tasks, output).await?);
 
     let chosen: Vec<_> = found.iter().filter(|one| is_chosen(one, purge)).cloned().collect();

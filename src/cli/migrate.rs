@@ -5,8 +5,9 @@ use std::time::Instant;
 use clap::Args;
 
 use super::data::{self, Standing};
+use super::lease::hold;
 use super::session::Session;
-use super::{CliError, Exit, Global};
+use super::{CliError, Consent, Exit, Global};
 use crate::database::Database;
 use crate::migrate::{self, Mappings, MigrateError, Options, Outcome, Reload, TableName};
 use crate::report::data as report;
@@ -25,6 +26,8 @@ pub(super) struct MigrateArgs {
     /// Go on although the source has findings that would lose data
     #[arg(long)]
     ignore_findings: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// Arguments of `towpath validate`.
@@ -40,9 +43,11 @@ fn table(text: &str) -> Result<TableName, String> {
     Ok(TableName { schema: schema.to_owned(), table: table.to_owned() })
 }
 
-/// Migrates.
+/// Migrates, under the stack's lease: an `apply` may be changing the task.
 pub(super) async fn run(global: &Global, args: &MigrateArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
+    let held = hold(&session, "migrate", args.consent, output).await?;
+    held.step("migrating");
     let reload = match (args.reload_all, args.reload.is_empty()) {
         (true, _) => Reload::All,
         (false, false) => Reload::Tables(args.reload.clone()),
@@ -50,8 +55,9 @@ pub(super) async fn run(global: &Global, args: &MigrateArgs, output: &Output) ->
     };
     let options = Options { reload, ignore_findings: args.ignore_findings };
     let work = stage(&session, &options, output);
-    let result = data::unless_interrupted(&session, "towpath migrate (the task itself keeps running)", work).await;
+    let result = held.keeping(&session, "towpath migrate (the task itself keeps running)", work).await;
     output.clear();
+    held.release().await;
     session.close().await;
     result.map(|_| Exit::Done)
 }

@@ -7,8 +7,9 @@ use clap::{Args, Subcommand};
 use towpath_engine::stack::Stack;
 
 use super::data::{self, Standing};
+use super::lease::hold;
 use super::session::{Project as Files, Session};
-use super::{CliError, Exit, Global};
+use super::{CliError, Consent, Exit, Global};
 use crate::database::Dialect;
 use crate::models::{self, ModelError, Options, Project, Settings, Verdict, Work};
 use crate::report::models as report;
@@ -62,20 +63,32 @@ struct Chosen {
     /// Nodes worked on at a time
     #[arg(long, default_value_t = 8)]
     threads: usize,
+    #[command(flatten)]
+    consent: Consent,
 }
 
-/// Runs a verb of the models.
+/// Runs a verb of the models. What writes tables does so under the stack's lease: another build may be writing them, or
+/// an `apply` be making the warehouse anew. Tests read.
 pub(super) async fn run(global: &Global, args: &ModelsArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
-    let (work, chosen) = match &args.verb {
-        ModelsVerb::Build(chosen) => (Work::Build, chosen),
-        ModelsVerb::Run(chosen) => (Work::Run, chosen),
-        ModelsVerb::Test(chosen) => (Work::Test, chosen),
-        ModelsVerb::Seed(chosen) => (Work::Seed, chosen),
+    let (work, verb, chosen) = match &args.verb {
+        ModelsVerb::Build(chosen) => (Work::Build, "build", chosen),
+        ModelsVerb::Run(chosen) => (Work::Run, "run", chosen),
+        ModelsVerb::Test(chosen) => (Work::Test, "test", chosen),
+        ModelsVerb::Seed(chosen) => (Work::Seed, "seed", chosen),
         ModelsVerb::Compile(chosen) => return offline(&session, chosen, true, output).await,
         ModelsVerb::Ls(chosen) => return offline(&session, chosen, false, output).await,
     };
-    let result = data::unless_interrupted(&session, "the same command", execute(&session, work, chosen, output)).await;
+    let again = format!("towpath models {verb}");
+    let result = if work == Work::Test {
+        data::unless_interrupted(&session, &again, execute(&session, work, chosen, output)).await
+    } else {
+        let held = hold(&session, &again["towpath ".len()..], chosen.consent, output).await?;
+        held.step("building");
+        let result = held.keeping(&session, &again, execute(&session, work, chosen, output)).await;
+        held.release().await;
+        result
+    };
     output.clear();
     session.close().await;
     result

@@ -162,7 +162,7 @@ async fn destroy(session: &Session, held: &Held, args: &ReapArgs, output: &Outpu
     show(&plan, output);
     output.data(&format!("\n{}\n\n", price(&plan)));
     allowed(&plan)?;
-    let before = Before::of(&plan, &observation);
+    let before = Before::of(session, &plan, &observation).await?;
     if !plan.is_empty() {
         ask(args.consent, &format!("Destroy the stack `{name}`?"), output)?;
         let exit = act(session, held, &plan, &observation, "reap", output).await?;
@@ -176,7 +176,8 @@ async fn destroy(session: &Session, held: &Held, args: &ReapArgs, output: &Outpu
 /// What the objects cost that go.
 fn price(plan: &Plan) -> String {
     let prices: Vec<_> = plan.steps.iter().filter_map(|step| step.price.as_ref()).collect();
-    let known: f64 = prices.iter().filter_map(|price| price.monthly).sum();
+    // A sum of nothing is minus zero.
+    let known = 0.0 + prices.iter().filter_map(|price| price.monthly).sum::<f64>();
     let unknown = prices.iter().filter(|price| price.monthly.is_none()).count();
     let more = if unknown == 0 {
         String::new()

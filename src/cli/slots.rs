@@ -1,8 +1,10 @@
 //! Dropping the replication slots of tasks and serverless replications that are gone, on their sources.
 
-use towpath_aws::dms::KINDS;
+/// The kinds whose objects leave slots.
+pub(super) use towpath_aws::dms::KINDS;
 use towpath_engine::address::Address;
 use towpath_engine::journal::{Journal, Record};
+use towpath_engine::kind::Object;
 use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Action, Plan};
 use towpath_engine::stack::Resource;
@@ -15,12 +17,14 @@ use crate::report::leftovers::Leftover;
 use crate::report::output::Output;
 
 /// A task, or serverless replication, that is or will be gone, and where its slots may be.
+#[derive(Clone)]
 pub(super) struct Task {
-    kind: String,
-    identity: String,
+    /// Its kind.
+    pub(super) kind: String,
+    /// Its physical name.
+    pub(super) identity: String,
     arn: String,
-    /// Source endpoints of the stack, by resource.
-    sources: Vec<String>,
+    sources: Vec<Source>,
     /// Whether it is known to have read changes; otherwise a source that cannot be reached is no leftover.
     reads_changes: bool,
 }
@@ -30,13 +34,23 @@ fn leaves_slots(kind: &str) -> bool {
     KINDS.contains(&kind)
 }
 
+/// Where a task has read from.
+#[derive(Clone)]
+enum Source {
+    /// A source endpoint of the stack file, by resource.
+    Declared(String),
+    /// An endpoint of which no file tells, as it was when the task was deleted.
+    Found { name: String, state: Value },
+}
+
 /// The tasks that a plan deletes. Asked before it is carried out, while they can still be read.
 pub(super) async fn deleted(session: &Session, plan: &Plan, observation: &Observation) -> Result<Vec<Task>, CliError> {
     let mut tasks = Vec::new();
     for step in plan.steps.iter().filter(|step| step.action == Action::Delete && leaves_slots(&step.address.kind)) {
         let object = observation.of(&step.address.kind).iter().find(|object| object.identity == step.identity);
         let mode = object.and_then(|object| object.state.get("mode")).and_then(Value::as_str);
-        tasks.extend(task(session, &step.address, &step.identity, mode).await?);
+        let found = object.and_then(|object| source_of(object, observation));
+        tasks.extend(task(session, &step.address, &step.identity, mode, found).await?);
     }
     Ok(tasks)
 }
@@ -58,7 +72,7 @@ pub(super) async fn gone(session: &Session, observation: &Observation) -> Result
     let mut tasks = Vec::new();
     for (address, identity) in named {
         if !observation.of(&address.kind).iter().any(|object| object.identity.eq_ignore_ascii_case(&identity)) {
-            tasks.extend(task(session, &address, &identity, None).await?);
+            tasks.extend(task(session, &address, &identity, None, None).await?);
         }
     }
     Ok(tasks)
@@ -75,12 +89,21 @@ pub(super) fn named(session: &Session, kind: &str) -> Result<Vec<(Address, Strin
     Ok(made.filter(|(address, _)| address.kind == kind).collect())
 }
 
-/// A task with its sources; `None` for one that never had a slot.
+/// The endpoint that a task reads from, as it is.
+fn source_of(task: &Object, observation: &Observation) -> Option<Source> {
+    let arn = task.state.get("source")?;
+    let is_it = |object: &&Object| object.outputs.get("arn") == Some(arn);
+    let endpoint = observation.of("dms/endpoint").iter().find(is_it)?;
+    Some(Source::Found { name: endpoint.identity.clone(), state: endpoint.state.clone() })
+}
+
+/// A task with its sources, `found` if no file tells them; `None` for one that never had a slot.
 async fn task(
     session: &Session,
     address: &Address,
     identity: &str,
     mode: Option<&str>,
+    found: Option<Source>,
 ) -> Result<Option<Task>, CliError> {
     let declared = session.stack.resources.get(&address.name).filter(|resource| resource.address.kind == address.kind);
     let text = |resource: &Resource, field: &str| resource.spec.get(field).and_then(Value::as_str).map(str::to_owned);
@@ -95,12 +118,15 @@ async fn task(
             && text(resource, "engine").is_some_and(|engine| engine.contains("postgres"))
     };
     let own = declared.and_then(|resource| references(resource.spec.get("source")?).into_iter().next());
-    let sources = if let Some(reference) = own {
-        vec![reference.resource]
+    let mut sources: Vec<Source> = if let Some(reference) = own {
+        vec![Source::Declared(reference.resource)]
     } else {
         let endpoints = session.stack.resources.iter().filter(|(_, resource)| is_source(resource));
-        endpoints.map(|(name, _)| name.clone()).collect()
+        endpoints.map(|(name, _)| Source::Declared(name.clone())).collect()
     };
+    if sources.is_empty() {
+        sources.extend(found);
+    }
     let place = session.locate().await?;
     let arn = towpath_aws::dms::arn_of(&place, &address.kind, identity);
     let (kind, identity) = (address.kind.clone(), identity.to_owned());
@@ -134,12 +160,12 @@ pub(super) async fn release(session: &Session, tasks: &[Task], output: &Output) 
     let mut left = Vec::new();
     for task in tasks {
         if task.sources.is_empty() && task.reads_changes {
-            left.push(unseen(task, "the stack has no source endpoint that could be looked at"));
+            left.push(unseen(task, None, "the stack has no source endpoint that could be looked at"));
         }
-        for endpoint in &task.sources {
-            match release_at(session, task, endpoint, output).await {
+        for source in &task.sources {
+            match release_at(session, task, source, output).await {
                 Ok(slots) => left.extend(slots),
-                Err(error) if task.reads_changes => left.push(unseen(task, &error.summary())),
+                Err(error) if task.reads_changes => left.push(unseen(task, Some(source), &error.summary())),
                 Err(_) => {}
             }
         }
@@ -150,15 +176,18 @@ pub(super) async fn release(session: &Session, tasks: &[Task], output: &Output) 
 async fn release_at(
     session: &Session,
     task: &Task,
-    endpoint: &str,
+    source: &Source,
     output: &Output,
 ) -> Result<Vec<Leftover>, CliError> {
-    let source = data::source(session, endpoint).await?;
+    let (endpoint, database) = match source {
+        Source::Declared(name) => (name, data::source(session, name).await?),
+        Source::Found { name, state } => (name, data::found_source(session, name, state).await?),
+    };
     let unreadable = |error| CliError::failed(format!("the slots of `{endpoint}` cannot be read"), &error);
     let mut left = Vec::new();
-    for slot in slots::of_task(&source, &task.arn).await.map_err(unreadable)? {
+    for slot in slots::of_task(&database, &task.arn).await.map_err(unreadable)? {
         let kept = size(slot.retained);
-        match slots::drop(&source, &slot.name).await {
+        match slots::drop(&database, &slot.name).await {
             Ok(()) => output.talk(&format!("  ✓ replication slot {} dropped on {endpoint} ({kept} of WAL)", slot.name)),
             Err(error) => left.push(Leftover {
                 what: "replication slot".to_owned(),
@@ -166,7 +195,7 @@ async fn release_at(
                 about: format!("of task `{}` on {endpoint}, keeps {kept} of WAL; not dropped: {error}", task.identity),
                 monthly: None,
                 basis: "fills the disk of the source as long as it stays".to_owned(),
-                delete: format!("select pg_drop_replication_slot('{}')", slot.name),
+                delete: at(Some(source), &format!("select pg_drop_replication_slot('{}')", slot.name)),
             }),
         }
     }
@@ -174,7 +203,7 @@ async fn release_at(
 }
 
 /// The slots of a task whose source could not be looked at.
-fn unseen(task: &Task, why: &str) -> Leftover {
+fn unseen(task: &Task, source: Option<&Source>, why: &str) -> Leftover {
     let id = task.arn.rsplit(':').next().unwrap_or_default().to_lowercase().replace('-', "_");
     Leftover {
         what: "replication slot".to_owned(),
@@ -182,11 +211,25 @@ fn unseen(task: &Task, why: &str) -> Leftover {
         about: format!("task `{}` may have left one on its source: {why}", task.identity),
         monthly: None,
         basis: "a slot fills the disk of the source as long as it stays".to_owned(),
-        delete: format!(
-            "select slot_name, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), \
-             pg_drop_replication_slot(slot_name) from pg_replication_slots where starts_with(slot_name, '{id}_')"
+        delete: at(
+            source,
+            &format!(
+                "select slot_name, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), \
+                 pg_drop_replication_slot(slot_name) from pg_replication_slots where starts_with(slot_name, '{id}_')"
+            ),
         ),
     }
+}
+
+/// A statement, with the command that says it to a database of which no file tells.
+fn at(source: Option<&Source>, sql: &str) -> String {
+    let Some(Source::Found { state, .. }) = source else { return sql.to_owned() };
+    let named = [("host", "host"), ("port", "port"), ("database", "dbname"), ("username", "user")];
+    let parts = named.into_iter().filter_map(|(field, word)| {
+        let value = state.get("connection")?.get(field)?;
+        Some(format!("{word}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+    });
+    format!("psql \"{}\" -c \"{sql}\"", parts.collect::<Vec<_>>().join(" "))
 }
 
 /// Says what is left where that is not what the command is about.

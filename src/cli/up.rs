@@ -8,10 +8,13 @@ use towpath_engine::plan::Verb;
 use super::apply::{act, allowed, ask, show};
 use super::lease::{Held, hold};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, data, migrate, models, plan, upload};
+use super::{CliError, Consent, Exit, Global, Selection, migrate, models, plan, upload};
 use crate::migrate::{Options, Outcome};
 use crate::report::output::Output;
 use crate::report::style::duration;
+
+/// How to go on with what was dropped in the middle.
+const AGAIN: &str = "towpath up";
 
 /// Arguments of `towpath up`.
 #[derive(Debug, Args)]
@@ -57,12 +60,12 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     let mut worst = Exit::Done;
     if pipeline.upload.is_some() {
         title("Uploading");
-        ours(session, held, upload::stage(session, None, false, output)).await?;
+        held.keeping(session, AGAIN, upload::stage(session, None, false, output)).await?;
     }
     let mut outcome = Outcome::Unchanged;
     if pipeline.migrate.is_some() {
         title("Migrating");
-        outcome = ours(session, held, migrate::stage(session, &Options::default(), output)).await?;
+        outcome = held.keeping(session, AGAIN, migrate::stage(session, &Options::default(), output)).await?;
     }
     let built = Built::read(session, &migrate::loaded_at(session).await?);
     if outcome == Outcome::Unchanged && plan.is_empty() && built.as_ref().is_some_and(Built::is_current) {
@@ -71,7 +74,7 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     }
     if pipeline.validate.is_some() && pipeline.migrate.is_some() && outcome != Outcome::Replicating {
         title("Validating");
-        let exit = ours(session, held, migrate::compare(session, None, output)).await?;
+        let exit = held.keeping(session, AGAIN, migrate::compare(session, None, output)).await?;
         if exit != Exit::Done {
             return Err(CliError::new(
                 Exit::Differences,
@@ -82,7 +85,7 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     }
     if pipeline.models.is_some() {
         title("Building the models");
-        worst = ours(session, held, models::stage(session, output)).await?;
+        worst = held.keeping(session, AGAIN, models::stage(session, output)).await?;
         if worst == Exit::Done
             && let Some(built) = &built
         {
@@ -90,21 +93,6 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
         }
     }
     Ok(worst)
-}
-
-/// Runs a stage, which an interrupt or the loss of the stack drops in the middle.
-async fn ours<T>(
-    session: &Session,
-    held: &Held,
-    stage: impl Future<Output = Result<T, CliError>>,
-) -> Result<T, CliError> {
-    let again = "towpath up";
-    tokio::select! {
-        result = data::unless_interrupted(session, again, stage) => result,
-        () = held.lost(session.clock.as_ref()) => {
-            Err(held.loss().hint(format!("once nobody else is changing the stack: {again}")))
-        }
-    }
 }
 
 /// One question for everything.

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::lease::hold;
 use super::session::Session;
-use super::{CliError, Exit, Global, data};
+use super::{CliError, Consent, Exit, Global, data};
 use crate::report::data as report;
 use crate::report::output::Output;
 use crate::report::style::plural;
@@ -20,17 +21,18 @@ pub(super) struct UploadArgs {
     /// Replace tables of the same name that towpath did not upload
     #[arg(long)]
     replace_tables: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
-/// Uploads.
+/// Uploads, under the stack's lease: a task may be loading from these tables.
 pub(super) async fn run(global: &Global, args: &UploadArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
-    let result = data::unless_interrupted(
-        &session,
-        "towpath upload",
-        stage(&session, args.from.clone(), args.replace_tables, output),
-    )
-    .await;
+    let held = hold(&session, "upload", args.consent, output).await?;
+    held.step("uploading");
+    let work = stage(&session, args.from.clone(), args.replace_tables, output);
+    let result = held.keeping(&session, "towpath upload", work).await;
+    held.release().await;
     session.close().await;
     result.map(|()| Exit::Done)
 }

@@ -117,6 +117,8 @@ fn what_aws_made_for_the_stack_is_listed_with_its_price_until_it_is_purged() {
         left["leftovers"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["/aws/redshift/small-warehouse/userlog", "small-final"]);
 
+    let part = small.expect(2, &["down", "--yes", "--purge", "--exclude", "warehouse"]);
+    assert!(part.stderr.contains("purged for the whole stack only, not with `--target`"), "{}", part.stderr);
     let asked = small.expect(2, &["down", "--purge"]);
     assert!(asked.stderr.contains("nobody can be asked here"), "{}", asked.stderr);
     let purged = small.expect(5, &["down", "--yes", "--purge"]);
@@ -169,6 +171,47 @@ fn the_slot_of_a_task_goes_with_it_or_is_named_until_it_does() {
     assert!(down.stderr.contains(&format!("replication slot {slot} dropped on source")), "{}", down.stderr);
     assert!(slots().is_empty());
     small.expect(0, &["down", "--yes", "--allow-data-loss", "load"]);
+}
+
+#[test]
+fn a_reaped_task_takes_its_slot_along_or_the_command_for_it_is_told() {
+    for is_at_hand in [true, false] {
+        let mut small = TestEnvironment::small();
+        small.edit("stacks/small.yaml", "mode: full-load,", "mode: full-load-and-cdc,");
+        small.edit("stacks/small.yaml", "target: sandbox", "target: sandbox\nexpires: 1s");
+        let account = Account::of(&mut small, &[]);
+        let source = account.source();
+        small.set("SOURCE_DATABASE_URL", source.as_str());
+        small.expect(0, &["up", "--yes"]);
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        // Neither file nor journal.
+        std::fs::remove_file(small.path().join("stacks/small.yaml")).unwrap();
+        std::fs::remove_dir_all(small.path().join(".towpath/small")).unwrap();
+        let slots = || account.query("select slot_name from pg_replication_slots");
+        let slot = slots().pop().expect("change data capture has made a slot");
+        let reap = ["reap", "--yes", "--allow-data-loss", "load"];
+        if is_at_hand {
+            let reaped = small.expect(0, &reap);
+            let dropped = format!("replication slot {slot} dropped on small-source");
+            assert!(reaped.stderr.contains(&dropped), "{}", reaped.stderr);
+            assert!(slots().is_empty());
+        } else {
+            small.set("SOURCE_DATABASE_URL", "");
+            let reaped = small.expect(5, &reap);
+            let port = source.port().unwrap();
+            for wanted in [
+                "task `small-load` may have left one on its source: nothing here tells the password of `boats` at "
+                    .to_owned(),
+                format!(
+                    "to delete it: psql \"host=127.0.0.1 port={port} dbname=boats user=boats\" -c \"select slot_name, "
+                ),
+                "starts_with(slot_name, 'small_load_')\"\n".to_owned(),
+            ] {
+                assert!(reaped.stdout.contains(&wanted), "no {wanted:?} in:\n{}", reaped.stdout);
+            }
+            assert_eq!(slots(), [slot]);
+        }
+    }
 }
 
 #[test]

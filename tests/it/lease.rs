@@ -171,6 +171,60 @@ fn on_aws_the_lease_lies_in_s3_unless_it_is_said_otherwise() {
 }
 
 #[test]
+fn what_works_with_data_holds_the_stack_as_an_apply_does() {
+    let mut small = TestEnvironment::small();
+    small.set("USER", "ada");
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["upload"]);
+    // So slow that the connection tests outlast the rest of this test.
+    small.set("TOWPATH_SPEED", "1");
+    let mut migrate = Running::start(&small, &["migrate"]);
+    migrate.wait_for("2 tables selected").unwrap();
+    small.set("USER", "bob");
+    let holder = format!("migrate of ada on {} (process {}) holds the stack since ", host(), migrate.id());
+    for verb in [&["apply", "--yes"][..], &["upload"], &["migrate"], &["models", "build"], &["up", "--yes"]] {
+        let refused = small.expect(1, verb).stderr;
+        assert!(refused.contains("somebody else is changing this stack"), "{verb:?}: {refused}");
+        assert!(refused.contains(&holder) && refused.contains(", now migrating (run "), "{verb:?}: {refused}");
+        assert!(refused.contains(" s ago)") && refused.contains("--take-over"), "{verb:?}: {refused}");
+    }
+    for verb in [&["status"][..], &["models", "ls"], &["check"]] {
+        small.expect(0, verb);
+    }
+    small.expect(0, &["recover", "--yes", "--take-over"]);
+    let (code, text) = migrate.end();
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("this run lost the stack's lease"), "{text}");
+    assert!(text.contains("hint: once nobody else is changing the stack: towpath migrate"), "{text}");
+    let aws = Aws::of(&small);
+    let tasks = aws.dms("DescribeReplicationTasks", &json!({})).unwrap();
+    assert_eq!(tasks["ReplicationTasks"][0]["Status"], "ready", "who lost the stack starts no task");
+}
+
+/// This machine's name, as a lease says it.
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_task_of_somebody_else_is_not_started() {
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["upload"]);
+    let aws = Aws::of(&small);
+    let tasks = || aws.dms("DescribeReplicationTasks", &json!({})).unwrap()["ReplicationTasks"][0].clone();
+    let arn = tasks()["ReplicationTaskArn"].clone();
+    let keys = json!(["towpath:stack", "towpath:resource"]);
+    aws.dms("RemoveTagsFromResource", &json!({ "ResourceArn": arn, "TagKeys": keys })).unwrap();
+    let refused = small.expect(1, &["migrate"]).stderr;
+    assert!(refused.contains("dms/replication_task.load: `small-load` exists and is not this stack's"), "{refused}");
+    assert!(refused.contains("hint: to take it over: towpath adopt load"), "{refused}");
+    assert_eq!(tasks()["Status"], "ready");
+    small.expect(0, &["adopt", "load", "--yes"]);
+    small.expect(0, &["migrate"]);
+}
+
+#[test]
 fn a_lease_that_cannot_be_where_it_is_said_to_be_is_a_mistake_of_the_file() {
     let environment = TestEnvironment::empty();
     let check = |lease: &str, rest: &str| {

@@ -104,7 +104,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         "dms",
-        "ValidationException",
+        "InvalidParameterValueException",
         "capacity units are not among \"1, 2, 4, 8, 16, 32, 64, 128, 192, 256, and 384\", fewer at most than at least, or a zone is asked for together with `MultiAZ`",
         "DMS API reference, `ComputeConfig`",
         Test("a_serverless_configuration_is_filled_in_and_its_mistakes_are_refused"),

@@ -228,7 +228,7 @@ async fn a_serverless_configuration_is_filled_in_and_its_mistakes_are_refused() 
         json!({"MaxCapacityUnits": 4, "MultiAZ": true, "AvailabilityZone": "eu-north-1a"}),
         json!({"MaxCapacityUnits": 4, "VpcSecurityGroupIds": ["sg-0123456789abcdef0"]}),
     ] {
-        assert_eq!(with(wrong.clone()).await, "ValidationException", "{wrong}");
+        assert_eq!(with(wrong.clone()).await, "InvalidParameterValueException", "{wrong}");
     }
     assert_eq!(with(json!({"MaxCapacityUnits": 4, "AvailabilityZone": "eu-north-1z"})).await, "InvalidSubnet");
     let arn = make(&aws, &pipeline, "cdc").await;
