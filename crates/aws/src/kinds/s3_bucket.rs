@@ -1,6 +1,7 @@
 //! `s3/bucket`: where DMS puts the files that Redshift loads.
 //!
-//! In place: everything but the name. A bucket is made with all public access blocked. Deleting one
+//! In place: everything but the name. A bucket is made with its tags, which asks for the permission
+//! `s3:TagResource`, and with all public access blocked. Deleting one
 //! whose name starts with `dms-`, which holds intermediate files only, deletes what is in it too; any
 //! other bucket must be emptied by hand first. Storage is charged by use.
 //!
@@ -285,26 +286,31 @@ impl Kind for Bucket {
         self.remember(name);
         let region = self.cloud.place().region;
         // In its oldest region S3 takes the creation of a bucket that we have already as done.
-        if region == UNNAMED_REGION
-            && let Some(live) = self.tags_if_there(name).await?
-            && !super::same_owner(tags, &live)
-        {
+        let there = if region == UNNAMED_REGION { self.tags_if_there(name).await? } else { None };
+        if there.as_ref().is_some_and(|live| !super::same_owner(tags, live)) {
             return Err(taken(name));
         }
         let constraint = (region != UNNAMED_REGION).then(|| BucketLocationConstraint::from(region.as_str()));
-        let place = constraint.map(|region| CreateBucketConfiguration::builder().location_constraint(region).build());
-        let call = self.cloud.s3().await.create_bucket().bucket(name).set_create_bucket_configuration(place);
-        match call.send().await.map_err(fault("s3:CreateBucket")) {
-            // One of ours was made before. A bucket has no tags until the next call, so that of one without
-            // any the engine decides, which knows whether an answer was lost.
+        // With its tags in the same call it is ours from its first moment, whatever ends this program then.
+        let first = CreateBucketConfiguration::builder()
+            .set_location_constraint(constraint)
+            .set_tags(Some(settings::tag_set(tags)?))
+            .build();
+        let call = self.cloud.s3().await.create_bucket().bucket(name).create_bucket_configuration(first);
+        let is_new = match call.send().await.map_err(fault("s3:CreateBucket")) {
+            // One of ours was made before. Of one without tags the engine decides, which knows whether an
+            // answer was lost.
             Err(fault) if fault.code == "BucketAlreadyOwnedByYou" => {
                 if !super::same_owner(tags, &settings::tags(&self.cloud, name).await?) {
                     return Err(fault);
                 }
+                false
             }
-            other => drop(other?),
+            other => other.map(|_| there.is_none())?,
+        };
+        if !is_new {
+            settings::add_tags(&self.cloud, name, tags).await.map_err(unfinished)?;
         }
-        settings::add_tags(&self.cloud, name, tags).await.map_err(unfinished)?;
         let fields = state(spec);
         let fields: Vec<String> = fields.as_object().into_iter().flatten().map(|(field, _)| field.clone()).collect();
         settings::write(&self.cloud, name, spec, &fields).await.map_err(unfinished)?;

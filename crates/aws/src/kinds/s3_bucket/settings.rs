@@ -214,16 +214,18 @@ fn lifecycle_rule(spec: &Spec) -> Result<LifecycleRule, Fault> {
         .map_err(|error| incomplete(&error))
 }
 
+/// Tags as S3 takes them.
+pub(super) fn tag_set(tags: &Tags) -> Result<Vec<Tag>, Fault> {
+    let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+    tags.iter().map(tag).collect::<Result<_, _>>().map_err(|error| incomplete(&error))
+}
+
 /// Adds tags to those that are there. AWS's own cannot be sent and stay by themselves.
 pub(super) async fn add_tags(cloud: &Cloud, bucket: &str, added: &Tags) -> Result<(), Fault> {
     let mut all = tags(cloud, bucket).await?;
     all.retain(|key, _| !key.starts_with("aws:"));
     all.extend(added.clone());
-    let all: Result<Vec<Tag>, Fault> = all
-        .iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build().map_err(|error| incomplete(&error)))
-        .collect();
-    let tagging = Tagging::builder().set_tag_set(Some(all?)).build().map_err(|error| incomplete(&error))?;
+    let tagging = Tagging::builder().set_tag_set(Some(tag_set(&all)?)).build().map_err(|error| incomplete(&error))?;
     let call = cloud.s3().await.put_bucket_tagging().bucket(bucket).tagging(tagging);
     let call = call.expected_bucket_owner(cloud.place().account);
     call.send().await.map(drop).map_err(fault("s3:PutBucketTagging"))

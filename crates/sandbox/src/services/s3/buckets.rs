@@ -41,7 +41,10 @@ pub(super) fn create(call: &mut Call<'_>, target: &Target<'_>) -> Result<Respons
         let message = "Your previous request to create the named bucket succeeded and you already own it.";
         return Err(ApiError::new("BucketAlreadyOwnedByYou", message).status(409));
     }
-    let mut bucket = Bucket { created: call.clock.now(), ..Bucket::default() };
+    // "You must have the s3:TagResource permission to create a general purpose bucket with tags" (S3 API reference,
+    // `CreateBucketConfiguration`).
+    let tags = configuration.map(|root| super::tags_in(&root, "Tags")).transpose()?.unwrap_or_default();
+    let mut bucket = Bucket { created: call.clock.now(), tags, ..Bucket::default() };
     // Since April 2023 new buckets block public access and have no ACLs.
     bucket.settings.insert("publicAccessBlock".to_owned(), super::settings::PRIVATE.to_owned());
     bucket.settings.insert("ownershipControls".to_owned(), super::settings::OWNER_ENFORCED.to_owned());

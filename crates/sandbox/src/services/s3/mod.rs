@@ -106,8 +106,13 @@ fn check_owner(call: &Call<'_>, target: &Target<'_>) -> Result<(), ApiError> {
 /// The tags of a `Tagging` document.
 fn read_tags(body: &[u8]) -> Result<Tags, ApiError> {
     let root = crate::protocol::xml::Element::read(body).ok_or_else(malformed)?;
+    tags_in(&root, "TagSet")
+}
+
+/// The tags of the lists of that name.
+fn tags_in(root: &crate::protocol::xml::Element, list: &str) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();
-    for tag in root.all("TagSet").iter().flat_map(|set| set.all("Tag")) {
+    for tag in root.all(list).iter().flat_map(|set| set.all("Tag")) {
         let key = tag.text("Key").filter(|key| !key.is_empty() && key.chars().count() <= 128);
         let key = key.ok_or_else(|| ApiError::new("InvalidTag", "The TagKey you have provided is invalid"))?;
         let value = tag.text("Value").unwrap_or_default();

@@ -77,7 +77,8 @@ async fn roles_refuse_as_iam_does() {
     sandbox.shutdown().await;
 }
 
-/// `CreateBucket`: a location constraint outside us-east-1; `BucketAlreadyOwnedByYou` (409). `DeleteBucket`: "All objects ...
+/// `CreateBucket`: a location constraint outside us-east-1; `BucketAlreadyOwnedByYou` (409); "an array of tags that you can
+/// apply to the bucket that you're creating" (`CreateBucketConfiguration`). `DeleteBucket`: "All objects ...
 /// must be deleted", else `BucketNotEmpty` (409). Conditional writes: `If-None-Match: *` on an object that exists is
 /// `PreconditionFailed` (412) (S3 API reference).
 #[tokio::test]
@@ -94,6 +95,14 @@ async fn buckets_refuse_as_s3_does() {
     assert_eq!(send("PUT /dms-club", "", b"").await, (400, "IllegalLocationConstraintException".into()));
     assert_eq!(send("PUT /dms-club", "", here).await.0, 200);
     assert_eq!(send("PUT /dms-club", "", here).await, (409, "BucketAlreadyOwnedByYou".into()));
+    assert_eq!(send("GET /dms-club?tagging", "", b"").await, (404, "NoSuchTagSet".into()));
+    let tagged = String::from_utf8_lossy(here).replace(
+        "</CreateBucketConfiguration>",
+        "<Tags><Tag><Key>team</Key><Value>boats</Value></Tag></Tags></CreateBucketConfiguration>",
+    );
+    assert_eq!(send("PUT /dms-tagged", "", tagged.as_bytes()).await.0, 200);
+    let (_, tags) = aws.send("GET /dms-tagged?tagging", "s3", "", b"").await.unwrap();
+    assert_eq!((within(&tags, "Key"), within(&tags, "Value")), (vec!["team".to_owned()], vec!["boats".to_owned()]));
     assert_eq!(send("PUT /dms-club/lease", "if-none-match: *\r\n", b"1").await.0, 200);
     assert_eq!(send("PUT /dms-club/lease", "if-none-match: *\r\n", b"2").await, (412, "PreconditionFailed".into()));
     assert_eq!(send("DELETE /dms-club", "", b"").await, (409, "BucketNotEmpty".into()));
