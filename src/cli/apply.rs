@@ -130,9 +130,10 @@ pub(super) fn allowed(plan: &Plan) -> Result<(), CliError> {
         error = error.because(format!("{}: `{}` exists and is not this stack's", foreign.address, foreign.identity));
     }
     for refused in &plan.refused {
-        error = error
-            .because(format!("{}: {}", refused.address, refused.text))
-            .hint(format!("to allow it: --allow-data-loss {}", refused.address.name));
+        error = error.because(format!("{}: {}", refused.address, refused.text));
+        if refused.is_loss() {
+            error = error.hint(format!("to allow it: --allow-data-loss {}", refused.address.name));
+        }
     }
     if let Some(foreign) = plan.foreign.first() {
         error = error.hint(format!("to take it over: towpath adopt {}", foreign.address.name));

@@ -234,13 +234,11 @@ fn obstacles(out: &mut String, plan: &Plan, color: Color) {
         );
     }
     for refused in &plan.refused {
-        let _ = writeln!(
-            out,
-            "{} {}\n  To allow it:\n      --allow-data-loss {}\n",
-            color.red(&format!("refused: {}", refused.address)),
-            refused.text,
-            refused.address.name
-        );
+        let _ = writeln!(out, "{} {}", color.red(&format!("refused: {}", refused.address)), refused.text);
+        if refused.is_loss() {
+            let _ = writeln!(out, "  To allow it:\n      --allow-data-loss {}", refused.address.name);
+        }
+        out.push('\n');
     }
 }
 

@@ -28,6 +28,7 @@ pub fn page(kind: &str, facts: &Facts, schema: &Value, fields: &BTreeMap<String,
         Pauses::Nothing => "nothing",
         Pauses::Itself => "its own running work, which is started again afterwards",
         Pauses::Dependents => "the running work of what uses it, which is started again afterwards",
+        Pauses::Holders => "all that refers to it, which is deleted before and made again afterwards",
     };
     let _ = writeln!(out, "| an update stops | {pauses} |\n");
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();

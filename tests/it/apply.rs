@@ -196,3 +196,88 @@ fn what_somebody_else_made_is_refused_by_name() {
     aws.bucket("DELETE", "dms-small-staging", "").unwrap();
     small.expect(0, &["apply", "--yes"]);
 }
+
+#[test]
+fn a_source_that_moves_takes_the_providers_of_a_migration_project_along() {
+    let mut environment = TestEnvironment::empty();
+    let source = |host: &str| format!("postgres://ann:first@{host}:5432/boats");
+    environment.write(
+        "stacks/move.yaml",
+        "stack: move
+resources:
+  vpc_role: {kind: iam/role, preset: dms-vpc-role}
+  subnets: {kind: dms/subnet_group, subnets: default, depends_on: [vpc_role]}
+  source: {kind: dms/endpoint, direction: source, engine: postgres, connection: {url: {env: SOURCE_DATABASE_URL}}}
+  warehouse: {kind: redshift/namespace, database: boats, admin: managed, protect: false}
+  workgroup: {kind: redshift/workgroup, namespace: warehouse, base_rpu: 8}
+  here: {kind: dms/data_provider, engine: postgres, from: source}
+  there: {kind: dms/data_provider, engine: redshift, from: workgroup}
+  profile: {kind: dms/instance_profile, subnet_group: subnets}
+  project: {kind: dms/migration_project, source: here, target: there, instance_profile: profile}
+",
+    );
+    environment.set("SOURCE_DATABASE_URL", &source("db1.example.com"));
+    let first = environment.expect(0, &["apply", "--yes"]);
+    assert!(first.stdout.contains("from    {host: move-workgroup.111122223333.eu-north-"), "{}", first.stdout);
+
+    environment.set("SOURCE_DATABASE_URL", &source("db2.example.com"));
+    let moved = environment.expect(0, &["apply", "--yes"]);
+    for wanted in [
+        "`here` cannot be changed while this refers to it",
+        "from.host  db1.example.com → db2.example.com",
+        "1 to replace",
+    ] {
+        assert!(moved.stdout.contains(wanted), "no {wanted:?} in:\n{}", moved.stdout);
+    }
+    environment.expect(0, &["plan"]);
+
+    // The warehouse made again is where it was: nobody who knows its address is touched.
+    environment.edit("stacks/move.yaml", "admin: managed", "admin: managed, name: move-other");
+    let again = environment.expect(0, &["apply", "--yes"]);
+    assert!(again.stdout.contains("0 to change, 0 to delete, 2 to replace"), "{}", again.stdout);
+    environment.expect(0, &["plan"]);
+    environment.edit("stacks/move.yaml", "database: boats", "database: ships");
+    environment.edit("stacks/move.yaml", "subnet_group: subnets}", "subnet_group: subnets, description: new}");
+    let renamed = environment.expect(0, &["apply", "--yes"]);
+    assert!(renamed.stdout.contains("2 to change, 0 to delete, 3 to replace"), "{}", renamed.stdout);
+    environment.expect(0, &["plan"]);
+    environment.expect(0, &["destroy", "--yes"]);
+}
+
+#[test]
+fn two_objects_change_names() {
+    let environment = TestEnvironment::empty();
+    let write = |one: &str, two: &str| {
+        let bucket = |name: &str, rest: &str| match rest {
+            "" => String::new(),
+            rest => format!("  {name}: {{kind: s3/bucket, protect: false{}}}\n", rest.trim_start_matches('-')),
+        };
+        environment
+            .write("stacks/x.yaml", &format!("stack: x\nresources:\n{}{}", bucket("one", one), bucket("two", two)));
+    };
+    write(", name: dms-x-one", ", name: dms-x-two");
+    environment.expect(0, &["apply", "--yes"]);
+    write(", name: dms-x-two", ", name: dms-x-one");
+    environment.expect(0, &["apply", "--yes"]);
+    environment.expect(0, &["plan"]);
+    // A name that is not declared is not compared, and stays taken.
+    write("-", "-");
+    environment.expect(0, &["plan"]);
+    // One takes the name of another that goes.
+    write(", name: dms-x-one", "");
+    environment.expect(0, &["apply", "--yes", "--allow-data-loss", "two"]);
+    environment.expect(0, &["plan"]);
+    write(", name: dms-x-one", "-");
+    let made = environment.expect(0, &["apply", "--yes"]).stdout;
+    assert!(made.contains("+ s3/bucket.two is made  dms-x-two"), "{made}");
+    write("", ", name: dms-x-one");
+    environment.expect(0, &["apply", "--yes", "--allow-data-loss", "one"]);
+    write("-", "-");
+    let refused = environment.expect(1, &["apply", "--yes"]);
+    let told = "s3/bucket.one: `dms-x-one` is the object of `two`; give one of the two another `name`";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("--allow-data-loss"), "{}", refused.stderr);
+    write("", "");
+    environment.write("stacks/x.yaml", "stack: x\nresources: {}\n");
+    environment.expect(0, &["destroy", "--yes", "--allow-data-loss", "one", "--allow-data-loss", "two"]);
+}

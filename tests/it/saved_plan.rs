@@ -57,6 +57,23 @@ fn refused_as(net: &TestEnvironment, code: i32, arguments: &[&str], words: &[&st
 }
 
 #[test]
+fn a_variable_that_leads_elsewhere_is_a_change() {
+    let mut net = net();
+    let source = "  source: {kind: dms/endpoint, direction: source, engine: postgres, connection: {url: {env: SOURCE_DATABASE_URL}}}\n";
+    net.write(STACK, &format!("{NET}{source}"));
+    net.set("SOURCE_DATABASE_URL", "postgres://ann:first@db1.example.com:5432/boats");
+    net.expect(0, &["apply", "--yes"]);
+    net.edit(STACK, "description: first", "description: second");
+    net.expect(3, &["plan", "--out", "a.plan"]);
+    // The plan says nothing of the source, and what it was made for is not so any more.
+    net.set("SOURCE_DATABASE_URL", "postgres://ann:first@db2.example.com:5432/boats");
+    refused(&net, 1, &["a variable: `source.connection.host` was `db1.example.com`, is `db2.example.com`"]);
+    net.set("SOURCE_DATABASE_URL", "postgres://ann:first@db1.example.com:5432/boats");
+    net.expect(0, &["apply", "a.plan"]);
+    assert!(!net.read("a.plan").contains("first@"), "no password is in the file");
+}
+
+#[test]
 fn a_saved_plan_is_done_exactly_and_once() {
     let net = net();
     net.expect(3, &["plan", "--out", "a.plan"]);

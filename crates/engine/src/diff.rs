@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::kind::{AnyKind, Change, Compare, FieldFacts};
 use crate::plan::FieldChange;
-use crate::value::{Map, Value, is_unknown};
+use crate::value::{Map, Reference, Value, is_unknown};
 
 /// All differences of one resource, in the order of the declaration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,6 +81,9 @@ fn change(kind: &dyn AnyKind, field: &str, fact: &FieldFacts, before: &Value, af
 /// Of a live value that compares as a subset what the declared one speaks of.
 fn declared_part(declared: &Value, live: &Value) -> Value {
     let (Value::Object(wanted), Value::Object(found)) = (declared, live) else { return live.clone() };
+    if Reference::from_value(declared).is_some() {
+        return live.clone();
+    }
     let part = wanted.iter().filter_map(|(key, value)| Some((key.clone(), declared_part(value, found.get(key)?))));
     Value::Object(part.collect())
 }

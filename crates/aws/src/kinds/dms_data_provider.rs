@@ -1,7 +1,7 @@
 //! `dms/data_provider`: the address of a database for schema conversion; it holds no credentials.
 //!
 //! In place: everything but the name. DMS refuses to change or delete one that a migration project
-//! uses. Costs nothing. `from` copies host, port and database from an endpoint or a workgroup.
+//! uses: around a change the project is deleted and made again. Costs nothing. `from` copies host, port and database from an endpoint or a workgroup.
 
 use aws_sdk_databasemigration::types::{
     DataProvider as Live, DataProviderSettings, DmsSslModeValue, PostgreSqlDataProviderSettings,
@@ -223,7 +223,7 @@ impl Kind for DataProvider {
             update: SYNCHRONOUS,
             delete: SYNCHRONOUS,
             poll: SYNCHRONOUS_POLL,
-            pauses: Pauses::Nothing,
+            pauses: Pauses::Holders,
             holds: None,
             name_limit: 63,
             taggable: true,

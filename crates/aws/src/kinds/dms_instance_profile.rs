@@ -1,7 +1,8 @@
 //! `dms/instance_profile`: network and key settings of schema conversion.
 //!
-//! In place: everything but the name. It blocks the deletion of its subnet group and is blocked by
-//! the migration projects that use it. Costs nothing by itself.
+//! In place: everything but the name. It blocks the deletion of its subnet group. DMS refuses to change or
+//! delete one that a migration project uses: around a change the project is deleted and made again. Costs
+//! nothing by itself.
 
 use aws_sdk_databasemigration::types::InstanceProfile as Live;
 use schemars::JsonSchema;
@@ -107,7 +108,7 @@ impl Kind for InstanceProfile {
             update: SYNCHRONOUS,
             delete: SYNCHRONOUS,
             poll: SYNCHRONOUS_POLL,
-            pauses: Pauses::Nothing,
+            pauses: Pauses::Holders,
             holds: None,
             name_limit: 63,
             taggable: true,

@@ -18,6 +18,9 @@ const AT_ONCE: usize = 8;
 /// Longest name of a namespace or workgroup.
 pub(super) const NAME_LIMIT: usize = 64;
 
+/// The first database of a namespace that names none (Redshift Serverless API reference, `CreateNamespace`).
+pub(super) const FIRST_DATABASE: &str = "dev";
+
 /// The declared name, or `{stack}-{name}`. A declared one is remembered: its object's tags are read.
 pub(super) fn name(cloud: &Cloud, place: &Place, name: &str, declared: Option<&String>) -> String {
     match declared {

@@ -211,7 +211,7 @@ fn object(live: Live, namespaces: &[Namespace]) -> Object {
         ("port".to_owned(), json!(port)),
     ]);
     if let Some(found) = namespaces.iter().find(|one| one.namespace_name.as_deref() == Some(namespace.as_str())) {
-        let database = found.db_name.as_deref().unwrap_or("dev");
+        let database = found.db_name.as_deref().unwrap_or(redshift_common::FIRST_DATABASE);
         outputs.insert("database".to_owned(), json!(database));
         if let Some(arn) = &found.admin_password_secret_arn {
             outputs.insert("admin_secret_arn".to_owned(), json!(arn));
@@ -248,12 +248,20 @@ impl Kind for Workgroup {
     }
 
     fn predict(&self, place: &Place, identity: &str, spec: &Spec) -> Outputs {
-        // The ARN ends in an id that the service makes up; the database is the namespace's.
+        // The ARN ends in an id that the service makes up.
         Outputs::from([
             ("name".to_owned(), json!(identity)),
             ("address".to_owned(), json!(host(place, identity))),
             ("port".to_owned(), json!(spec.port.unwrap_or(5439))),
         ])
+    }
+
+    /// The connection: the database is the namespace's, for all its life.
+    fn infer(&self, predicted: &Outputs, referred: &BTreeMap<String, Value>) -> Outputs {
+        let Some(namespace) = referred.get("namespace") else { return Outputs::new() };
+        let database = namespace["database"].as_str().unwrap_or(redshift_common::FIRST_DATABASE);
+        let connection = json!({ "host": predicted["address"], "port": predicted["port"], "database": database });
+        Outputs::from([("connection".to_owned(), connection), ("database".to_owned(), json!(database))])
     }
 
     fn price(&self, spec: &Spec) -> Option<Price> {

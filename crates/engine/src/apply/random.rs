@@ -88,6 +88,17 @@ fn invent(random: &mut StdRng, first: &str) -> String {
             put(format!("house/limit cap workgroup=@wide.arn amount={}", random.random_range(1..3)));
         }
     }
+    let mut addresses = Vec::new();
+    for name in ["here", "there"] {
+        if random.random_bool(0.6) {
+            put(format!("plan/address {name} host={}", pick(random, &["db1", "db2"])));
+            addresses.push(name);
+        }
+    }
+    if random.random_bool(0.7) && !addresses.is_empty() {
+        let (from, to) = (pick(random, &addresses), pick(random, &addresses));
+        put(format!("plan/project move from=@{from}.arn to=@{to}.arn about={}", pick(random, &["boats", "trips"])));
+    }
     text
 }
 
@@ -116,7 +127,7 @@ fn meddle(random: &mut StdRng, scene: &Scene, others: &mut BTreeSet<String>) {
         _ => scene.cloud.tamper(kind, identity, |state, _, running| match *kind {
             "pipe/task" => *running = !*running,
             "pipe/instance" => drop(state.insert("class".to_owned(), json!("odd"))),
-            "pipe/endpoint" => drop(state.insert("host".to_owned(), json!("odd"))),
+            "pipe/endpoint" | "plan/address" => drop(state.insert("host".to_owned(), json!("odd"))),
             "house/workgroup" => drop(state.insert("capacity".to_owned(), json!(99))),
             "net/group" => drop(state.insert("ports".to_owned(), json!([1, 2, 3]))),
             _ => {}

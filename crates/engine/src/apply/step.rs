@@ -14,7 +14,7 @@ use crate::diff;
 use crate::fault::{Fault, FaultClass};
 use crate::journal::Record;
 use crate::kind::{AnyKind, DeleteOptions, Object, Outputs, Poll, Readiness, Tags, tag};
-use crate::plan::{Action, Step};
+use crate::plan::{Action, Step, other_users};
 use crate::value::{Value, is_unknown, references};
 
 /// Seconds between two looks for an object that may have been made by a call without an answer.
@@ -399,6 +399,11 @@ impl One<'_> {
             let Some(object) = self.find(&self.step.identity).await? else { return Ok(gone(false)) };
             if object.readiness == Readiness::Deleting {
                 break;
+            }
+            let users = other_users(&object, &self.run.plan.place);
+            if !users.is_empty() {
+                let message = format!("`{}` is used by {} since the plan was made", object.identity, users.join(", "));
+                return Err(Fault::local(FaultClass::Invalid, "delete", message).into());
             }
             self.may_change().await?;
             match self.kind.delete(&object, &options).await {

@@ -183,6 +183,28 @@ const BRANCHES: &str = "
 ";
 
 #[test]
+fn an_account_wide_object_that_somebody_uses_since_the_plan_was_made_stays() {
+    block_on(async {
+        let scene = Scene::new();
+        let role = stack("iam/role dms_role shared=true");
+        scene.apply(&role, &Options::default()).await;
+        let options = Options { include_shared: true, ..destroy(&[]) };
+        let plan = scene.plan(&role, &options).await.unwrap();
+        assert_eq!(plan.steps[0].action, Action::Delete);
+        scene.cloud.tamper("iam/role", "dms-role", |_, tags, _| {
+            tags.insert("towpath:used-by:other".to_owned(), "in-use".to_owned());
+        });
+        let summary = scene.carry_out(&plan).await.unwrap().unwrap();
+        let [(_, fault)] = &summary.failed[..] else { panic!("{summary:#?}") };
+        assert_eq!(fault.message, "`dms-role` is used by stack `other` since the plan was made");
+        assert_eq!(scene.cloud.objects().len(), 1);
+        // The next run gives it free.
+        scene.apply(&role, &options).await;
+        assert_eq!(scene.cloud.objects().len(), 1);
+    });
+}
+
+#[test]
 fn a_failure_stops_only_what_needs_it_and_the_rest_is_named() {
     block_on(async {
         let create = number_of("create net/group", BRANCHES).await;

@@ -24,6 +24,7 @@ pub trait AnyKind: Send + Sync {
     fn parse_error(&self, spec: &Value) -> Option<String>;
     fn name(&self, place: &Place, name: &str, spec: &Value) -> Result<String, Fault>;
     fn predict(&self, place: &Place, identity: &str, spec: &Value) -> Outputs;
+    fn infer(&self, predicted: &Outputs, referred: &BTreeMap<String, Value>) -> Outputs;
     fn price(&self, spec: &Value) -> Option<Price>;
     fn is_shared(&self, spec: &Value) -> bool;
     fn check(&self, spec: &Value) -> Vec<(String, String)>;
@@ -123,6 +124,9 @@ impl<K: Kind> AnyKind for Of<K> {
     }
     fn predict(&self, place: &Place, identity: &str, spec: &Value) -> Outputs {
         Self::lenient(spec).map(|spec| self.kind.predict(place, identity, &spec)).unwrap_or_default()
+    }
+    fn infer(&self, predicted: &Outputs, referred: &BTreeMap<String, Value>) -> Outputs {
+        self.kind.infer(predicted, referred)
     }
     fn price(&self, spec: &Value) -> Option<Price> {
         self.kind.price(&Self::lenient(spec)?)

@@ -108,6 +108,9 @@ pub enum Pauses {
     Itself,
     /// Every running object that refers to it (the tasks of an endpoint).
     Dependents,
+    /// Nothing may refer to it: what does is deleted before and made again after (the migration
+    /// projects of a data provider).
+    Holders,
 }
 
 /// How the engine waits for an object of the kind.

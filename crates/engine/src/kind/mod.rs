@@ -107,6 +107,12 @@ pub trait Kind: Send + Sync + 'static {
         Outputs::new()
     }
 
+    /// Outputs that follow from `predicted` ones and the specs of the resources it refers to, by
+    /// top-level field.
+    fn infer(&self, _predicted: &Outputs, _referred: &BTreeMap<String, Value>) -> Outputs {
+        Outputs::new()
+    }
+
     /// What an object of this spec costs.
     fn price(&self, _spec: &Self::Spec) -> Option<Price> {
         None

@@ -107,6 +107,11 @@ impl Fate {
     pub(super) fn deletes(&self) -> bool {
         matches!(self, Self::Delete { .. } | Self::Replace { .. })
     }
+
+    /// Whether the object is changed in more than its tags.
+    pub(super) fn updates(&self) -> bool {
+        matches!(self, Self::Change { diff, .. } if !diff.is_empty())
+    }
 }
 
 /// One resource, or one of our objects that the stack no longer declares.
@@ -140,9 +145,10 @@ pub(super) struct Builder<'a> {
     pub(super) index: HashMap<String, usize>,
     /// Decided cases by their live objects.
     pub(super) by_object: HashMap<*const Object, usize>,
-    /// Decided cases that are replaced.
-    pub(super) replaced: Vec<usize>,
-    /// Who holds whom; made when first asked for, which is only when something is replaced.
+    /// Decided cases that nothing may refer to for a while: they are replaced, or changed and of a kind
+    /// that is changed only so.
+    pub(super) unheld: Vec<usize>,
+    /// Who holds whom; made when first asked for, which is only when something must be unheld.
     pub(super) live: OnceCell<Live<'a>>,
     pub(super) plan: Plan,
     /// Whether references stand for what is there now rather than after the plan.
@@ -315,7 +321,7 @@ impl<'a> Builder<'a> {
             cases: Vec::new(),
             index: HashMap::new(),
             by_object: HashMap::new(),
-            replaced: Vec::new(),
+            unheld: Vec::new(),
             live: OnceCell::new(),
             plan: empty(input),
             as_is,
@@ -422,10 +428,7 @@ impl<'a> Builder<'a> {
             let protected = declared.unwrap_or(holds.is_some());
             if protected && !self.input.options.allow_data_loss.contains(name) {
                 let what = holds.unwrap_or("an object marked `protect: true`");
-                self.plan.refused.push(Note {
-                    address: case.address.clone(),
-                    text: format!("deleting `{}` would lose {what}", case.identity),
-                });
+                self.plan.refused.push(Note::loss(case.address.clone(), &case.identity, what));
             }
         }
     }

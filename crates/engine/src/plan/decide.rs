@@ -3,12 +3,14 @@
 //! Resources are decided in the order of their needs, so that a replacement is known before what
 //! holds the replaced object is decided: that must go with it, for AWS deletes nothing in use.
 
+use std::collections::BTreeMap;
+
 use super::build::{Builder, Case, Fate, Verb};
 use super::live::Live;
 use super::selection::closure;
 use super::{FieldChange, Foreign, Note, Reason, tags, written};
 use crate::diff;
-use crate::kind::{AnyKind, Change, Object, Outputs, Readiness, Tags, tag};
+use crate::kind::{AnyKind, Change, Object, Outputs, Pauses, Readiness, Tags, tag};
 use crate::plan::Action;
 use crate::stack::Resource;
 use crate::value::{Reference, Value, is_unknown, references, resolve};
@@ -69,8 +71,9 @@ impl<'a> Builder<'a> {
         if let Some(object) = case.object {
             self.by_object.insert(std::ptr::from_ref(object), self.cases.len());
         }
-        if matches!(case.fate, Fate::Replace { .. }) {
-            self.replaced.push(self.cases.len());
+        let is_changed_alone = case.fate.updates() && kind.facts().pauses == Pauses::Holders;
+        if matches!(case.fate, Fate::Replace { .. }) || is_changed_alone {
+            self.unheld.push(self.cases.len());
         }
         self.cases.push(case);
     }
@@ -94,12 +97,24 @@ impl<'a> Builder<'a> {
                 outputs.extend(changed);
                 outputs
             }
-            (Fate::Create | Fate::Replace { .. }, Some(_)) if !self.as_is => {
-                case.kind.predict(place, &case.name, &case.spec)
-            }
+            (Fate::Create | Fate::Replace { .. }, Some(_)) if !self.as_is => self.predicted(case),
             (_, Some(object)) => object.outputs.clone(),
-            (_, None) => case.kind.predict(place, &case.name, &case.spec),
+            (_, None) => self.predicted(case),
         }
+    }
+
+    /// The outputs of what is to be made, as far as they are known before that.
+    fn predicted(&self, case: &Case<'_>) -> Outputs {
+        let mut outputs = case.kind.predict(self.input.place, &case.name, &case.spec);
+        let mut referred = BTreeMap::new();
+        for (field, value) in case.resource.and_then(|resource| resource.spec.as_object()).into_iter().flatten() {
+            let to = references(value).into_iter().next();
+            if let Some(index) = to.and_then(|reference| self.index.get(&reference.resource)) {
+                referred.insert(field.clone(), whole(&self.cases[*index]));
+            }
+        }
+        outputs.extend(case.kind.infer(&outputs, &referred));
+        outputs
     }
 
     /// The live object of a resource: by our tags (also under the name it had before a move), else
@@ -139,8 +154,13 @@ impl<'a> Builder<'a> {
         }
         match object.owner() {
             Some((stack, owner)) => {
+                // Of the stack's own, one whose resource is gone is the object of whoever bears its name now.
+                let declared = self.input.stack.resources.get(owner);
+                let is_free = declared.is_none_or(|resource| resource.address.kind != case.address.kind)
+                    && !self.input.stack.moved.contains_key(owner);
                 stack == self.input.place.stack
                     && (owner == case.address.name
+                        || is_free
                         || self.input.stack.moved.get(owner).is_some_and(|new| *new == case.address.name))
             }
             // A create whose outcome is not known has made it and its tags were lost.
@@ -175,7 +195,13 @@ impl<'a> Builder<'a> {
         let name = &case.address.name;
         let adopted = self.input.options.adopt.contains(name);
         if !is_shared && !adopted && !self.is_ours(case, object) {
-            self.plan.foreign.push(foreign(case, object));
+            match object.owner() {
+                Some((stack, owner)) if stack == self.input.place.stack => self.refuse(
+                    case,
+                    format!("`{}` is the object of `{owner}`; give one of the two another `name`", object.identity),
+                ),
+                _ => self.plan.foreign.push(foreign(case, object)),
+            }
             return Fate::Aside;
         }
         let mut diff = diff::compare(case.kind, &case.spec, &object.state, &object.pending);
@@ -270,21 +296,21 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The fields by which a live object holds one that is replaced and that it needs again, as
-    /// changes that force its own replacement. It may hold it through objects that are going.
+    /// The fields by which a live object holds one that must be unheld for a while and that it needs
+    /// again, as changes that force its own replacement. It may hold it through objects that are going.
     fn held(&self, case: &Case<'_>) -> Vec<FieldChange> {
         let (Some(object), Some(resource), false) = (case.object, case.resource, self.as_is) else { return Vec::new() };
-        if self.replaced.is_empty() {
+        if self.unheld.is_empty() {
             return Vec::new();
         }
         let needed = closure(&resource.needs(), &|name| {
             self.input.stack.resources.get(name).map(Resource::needs).unwrap_or_default()
         });
-        let needs_replaced = |index: usize| {
+        let needs_unheld = |index: usize| {
             let other = &self.cases[index];
-            (matches!(other.fate, Fate::Replace { .. }) && needed.contains(&other.address.name)).then_some(other)
+            (self.unheld.contains(&index) && needed.contains(&other.address.name)).then_some(other)
         };
-        if !self.replaced.iter().any(|index| needs_replaced(*index).is_some()) {
+        if !self.unheld.iter().any(|index| needs_unheld(*index).is_some()) {
             return Vec::new();
         }
         let live = self.live.get_or_init(|| Live::of(self.input));
@@ -301,17 +327,19 @@ impl<'a> Builder<'a> {
             let names = declared.map(references).unwrap_or_default();
             let declared = names.iter().filter_map(|name| self.index.get(&name.resource).copied());
             let held = live.held_by(object, field, &goes);
-            let Some(holder) = declared.chain(held.into_iter().filter_map(of)).find_map(needs_replaced) else {
+            let Some(holder) = declared.chain(held.into_iter().filter_map(of)).find_map(needs_unheld) else {
                 continue;
+            };
+            let why = if holder.fate.deletes() {
+                "is made again and cannot be deleted while this refers to it"
+            } else {
+                "cannot be changed while this refers to it"
             };
             found.push(FieldChange {
                 path: field.clone(),
                 before: object.state.get(field).cloned().unwrap_or(Value::Null),
                 after: case.spec.get(field).cloned().unwrap_or(Value::Null),
-                forces_replacement: Some(format!(
-                    "`{}` is made again and cannot be deleted while this refers to it",
-                    holder.address.name
-                )),
+                forces_replacement: Some(format!("`{}` {why}", holder.address.name)),
                 loses: None,
             });
         }
@@ -332,6 +360,16 @@ fn other_secret(case: &Case<'_>, object: &Object, diff: &diff::Diff) -> Option<F
         forces_replacement: None,
         loses: None,
     })
+}
+
+/// What a case will be: as declared and, where it stays, for the rest as it is.
+fn whole(case: &Case<'_>) -> Value {
+    let stays = case.object.filter(|_| !case.fate.deletes());
+    let mut whole = stays.map_or_else(|| Value::Object(serde_json::Map::new()), |object| object.state.clone());
+    if let (Some(whole), Some(declared)) = (whole.as_object_mut(), case.spec.as_object()) {
+        whole.extend(declared.clone());
+    }
+    whole
 }
 
 fn foreign(case: &Case<'_>, object: &Object) -> Foreign {

@@ -85,6 +85,7 @@ fn declared_references(builder: &Builder<'_>, case: &Case<'_>) -> Vec<usize> {
 pub(super) fn draw(layout: &mut Layout<'_, '_>, users: &Users) {
     making(layout);
     standing_still(layout, users);
+    changing_alone(layout, users);
     let deleting: Vec<(usize, usize)> = layout.deleting.iter().map(|(index, id)| (*index, *id)).collect();
     deletes_after(layout, &users.firm, &deleting);
     for (index, delete) in &deleting {
@@ -94,6 +95,7 @@ pub(super) fn draw(layout: &mut Layout<'_, '_>, users: &Users) {
     }
     deletes_after(layout, &users.declared, &deleting);
     deletes_after(layout, &users.loose, &deleting);
+    names_first(layout, &deleting);
     for (index, case) in layout.builder.cases.iter().enumerate() {
         let (Fate::Release { .. }, Some(tag)) = (&case.fate, layout.tagging.get(&index).copied()) else { continue };
         for user in users.of_case(index) {
@@ -111,6 +113,27 @@ fn deletes_after(layout: &mut Layout<'_, '_>, users: &BTreeMap<usize, BTreeSet<u
         for user in users.get(index).into_iter().flatten() {
             if let Some(before) = layout.deleting.get(user).copied() {
                 add_unless_cycle(&mut layout.steps, *delete, before);
+            }
+        }
+    }
+}
+
+/// A name is free when the object that has it is gone.
+fn names_first(layout: &mut Layout<'_, '_>, deleting: &[(usize, usize)]) {
+    let cases = &layout.builder.cases;
+    let mut going: HashMap<(&str, String), usize> = HashMap::new();
+    for (index, delete) in deleting {
+        let case = &cases[*index];
+        let named = case.object.and_then(|object| object.outputs.get("name")?.as_str());
+        for name in named.into_iter().chain([case.identity.as_str()]) {
+            going.insert((case.kind.kind(), name.to_lowercase()), *delete);
+        }
+    }
+    for (index, case) in cases.iter().enumerate() {
+        let Some(delete) = going.get(&(case.kind.kind(), case.name.to_lowercase())).copied() else { continue };
+        for id in layout.making.get(&index).cloned().unwrap_or_default() {
+            if layout.steps[id].action == Action::Create {
+                add_unless_cycle(&mut layout.steps, id, delete);
             }
         }
     }
@@ -139,7 +162,7 @@ fn standing_still(layout: &mut Layout<'_, '_>, users: &Users) {
             layout.steps[*delete].after.extend(layout.pausing.get(&index));
         }
         let mut still: Vec<usize> = Vec::new();
-        if case.kind.facts().pauses != Pauses::Nothing {
+        if !matches!(case.kind.facts().pauses, Pauses::Nothing | Pauses::Holders) {
             still.extend(layout.pausing.get(&index));
         }
         if case.kind.facts().pauses == Pauses::Dependents {
@@ -159,6 +182,28 @@ fn standing_still(layout: &mut Layout<'_, '_>, users: &Users) {
             let Some(resume) = layout.resuming.get(&user).copied() else { continue };
             layout.steps[resume].after.extend(layout.making.get(&index).into_iter().flatten());
             layout.steps[resume].after.extend(layout.pausing.get(&user));
+        }
+    }
+}
+
+/// What is changed only while nothing refers to it waits until all that does is deleted or has let go.
+fn changing_alone(layout: &mut Layout<'_, '_>, users: &Users) {
+    for (index, case) in layout.builder.cases.iter().enumerate() {
+        if case.kind.facts().pauses != Pauses::Holders || !case.fate.updates() {
+            continue;
+        }
+        let mut before: Vec<usize> = users
+            .firm
+            .get(&index)
+            .into_iter()
+            .flatten()
+            .filter_map(|user| layout.deleting.get(user).copied())
+            .collect();
+        before.extend(letting_go(layout, users, index));
+        for id in layout.making.get(&index).cloned().unwrap_or_default() {
+            for before in &before {
+                add_unless_cycle(&mut layout.steps, id, *before);
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ pub use build::{BuildInput, Options, Verb, build, drift};
 pub use graph::critical_path;
 pub use settle::settle;
 pub use standing::standing;
+pub(crate) use tags::other_users;
 pub use tags::{Expiry, expiry, user_tag};
 
 use serde::{Deserialize, Serialize};
@@ -160,6 +161,21 @@ pub struct Note {
     /// What there is to know, e.g. that a change is scheduled for the maintenance window.
     pub text: String,
 }
+
+impl Note {
+    /// A refusal that leave to lose data would lift.
+    pub(super) fn loss(address: Address, identity: &str, what: &str) -> Self {
+        Self { address, text: format!("{LOSS}`{identity}` would lose {what}") }
+    }
+
+    /// Whether the note is such a refusal.
+    pub fn is_loss(&self) -> bool {
+        self.text.starts_with(LOSS)
+    }
+}
+
+/// How the refusal of a loss begins.
+const LOSS: &str = "deleting ";
 
 /// An object that stands in the way and is not ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

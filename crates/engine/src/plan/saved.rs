@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::journal::Replay;
 use crate::kind::{Object, Place, Readiness, Registry};
 use crate::observe::Observation;
-use crate::stack::Stack;
+use crate::stack::{Resource, Stack};
 use crate::value::{Value, is_unknown, sorted};
 
 /// The longest value in a refusal.
@@ -31,6 +31,8 @@ pub struct Saved {
     pub made: DateTime<Utc>,
     /// What the stack declared, as [`crate::stack::declared`] says it.
     pub declared: Value,
+    /// What that meant, by resource: a URL in a variable as the address behind it.
+    pub meant: Value,
     /// The live objects of the stack, and those that the plan deletes.
     pub seen: Vec<Seen>,
     /// The plan.
@@ -81,7 +83,8 @@ impl Saved {
             }
         }
         let declared = crate::stack::declared(input.stack);
-        let mut saved = Self { format: FORMAT, made, declared, seen, plan, checksum: String::new() };
+        let meant = meant(input.stack, input.registry);
+        let mut saved = Self { format: FORMAT, made, declared, meant, seen, plan, checksum: String::new() };
         saved.checksum = saved.hash();
         saved
     }
@@ -140,10 +143,16 @@ impl Saved {
                 found.push(format!("{what} was `{then}`, is `{now}`"));
             }
         }
+        let before = found.len();
         differences("", &self.declared, &crate::stack::declared(stack), &mut |path, then, now| {
             found.push(format!("the stack file: `{path}` was {}, is {}", shown(then), shown(now)));
         });
         found.extend(self.retold(registry));
+        if found.len() == before {
+            differences("", &self.meant, &meant(stack, registry), &mut |path, then, now| {
+                found.push(format!("a variable: `{path}` was {}, is {}", shown(then), shown(now)));
+            });
+        }
         found
     }
 
@@ -221,6 +230,15 @@ impl Saved {
         }
         found
     }
+}
+
+/// What the declared specs come to here, without what is secret in them.
+fn meant(stack: &Stack, registry: &Registry) -> Value {
+    let one = |(name, resource): (&String, &Resource)| {
+        let kind = registry.get(&resource.address.kind)?;
+        Some((name.clone(), kind.normalise(resource.spec.clone())))
+    };
+    Value::Object(stack.resources.iter().filter_map(one).collect())
 }
 
 fn is(object: &Object, identity: &str) -> bool {

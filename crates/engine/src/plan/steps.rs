@@ -129,7 +129,7 @@ impl Layout<'_, '_> {
                 }
                 Fate::Change { diff, .. } if !diff.is_empty() => {
                     let affected: Vec<usize> = match case.kind.facts().pauses {
-                        Pauses::Nothing => Vec::new(),
+                        Pauses::Nothing | Pauses::Holders => Vec::new(),
                         Pauses::Itself => vec![index],
                         Pauses::Dependents => users.of_case(index).collect(),
                     };

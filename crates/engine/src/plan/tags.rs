@@ -59,7 +59,7 @@ pub(super) fn release(object: &Object, place: &Place) -> Option<Tags> {
 }
 
 /// The other stacks that use an account-wide object.
-pub(super) fn other_users(object: &Object, place: &Place) -> Vec<String> {
+pub(crate) fn other_users(object: &Object, place: &Place) -> Vec<String> {
     let mine = user_tag(&place.stack);
     object
         .tags

@@ -133,6 +133,62 @@ fn a_new_group_is_a_new_id_for_all_who_use_it() {
 }
 
 #[test]
+fn what_nothing_may_refer_to_while_it_is_changed_is_changed_between_two_lives_of_what_does() {
+    let text = "
+        plan/address here host=db1
+        plan/address there host=db1
+        plan/address else host=db1
+        plan/project move from=@here.arn to=@there.arn about=boats
+    ";
+    let planned = |edits: &[(&str, &str)], options: &Options| {
+        block_on(async {
+            let scene = Scene::new();
+            scene.apply(&stack(text), &Options::default()).await;
+            let text = edits.iter().fold(text.to_owned(), |text, (old, new)| text.replacen(old, new, 1));
+            let plan = scene.plan(&stack(&text), options).await.unwrap();
+            (show(&plan), scene.attempt(&stack(&text), options).await)
+        })
+    };
+    let changed = [("here host=db1", "here host=db2")];
+    let (plan, summary) = planned(&changed, &Options::default());
+    expect(
+        "used",
+        &plan,
+        r"
+        0 - plan/project.move (replaced)
+        1 ~ plan/address.here (differs) after 0 | host: db1 -> db2
+        2 + plan/project.move (replaced) after 0,1 | from: arn:fake:plan:address:shop-here -> arn:fake:plan:address:shop-here [`here` cannot be changed while this refers to it]
+        ",
+    );
+    assert!(summary.is_some_and(|summary| summary.is_complete()));
+
+    let let_go = [("here host=db1", "here host=db2"), ("from=@here.arn", "from=@else.arn")];
+    let (plan, summary) = planned(&let_go, &Options::default());
+    expect(
+        "let go",
+        &plan,
+        r"
+        0 ~ plan/project.move (differs) | from: arn:fake:plan:address:shop-here -> arn:fake:plan:address:shop-else
+        1 ~ plan/address.here (differs) after 0 | host: db1 -> db2
+        ",
+    );
+    assert!(summary.is_some_and(|summary| summary.is_complete()));
+
+    let gone = [("here host=db1", "here host=db2"), ("plan/project move from=@here.arn to=@there.arn about=boats", "")];
+    let (plan, summary) = planned(&gone, &Options::default());
+    expect(
+        "gone",
+        &plan,
+        "0 - plan/project.move (removed)\n1 ~ plan/address.here (differs) after 0 | host: db1 -> db2",
+    );
+    assert!(summary.is_some_and(|summary| summary.is_complete()));
+
+    let alone = options(|options| options.targets = vec!["here".to_owned()]);
+    let (plan, _) = planned(&changed, &alone);
+    assert!(plan.contains("`here` cannot be changed while this refers to it; add it to the targets"), "{plan}");
+}
+
+#[test]
 fn work_stands_still_around_a_change_of_what_it_uses() {
     let text = planned(&[("host=db1", "host=db2"), ("mode=full", "mode=cdc")], &Options::default(), runs);
     expect(
@@ -197,6 +253,27 @@ fn a_move_is_a_tag() {
         0 = pipe/instance.engine (differs) | tags.towpath:resource: main -> engine
     ",
     );
+}
+
+#[test]
+fn an_object_whose_resource_is_gone_belongs_to_the_one_that_has_its_name() {
+    let other = |scene: &Scene| {
+        scene.cloud.tamper("pipe/instance", "shop-main", |_, tags, _| {
+            tags.insert(tag::RESOURCE.to_owned(), "engine".to_owned());
+        });
+    };
+    expect(
+        "renamed back",
+        &planned(&[], &Options::default(), other),
+        "0 = pipe/instance.main (differs) | tags.towpath:resource: engine -> main",
+    );
+    let everything = planned(&[], &destroy(&["staging", "house"]), other);
+    assert!(everything.contains("- pipe/instance.main (destroyed)"), "{everything}");
+    // One that is declared keeps its own.
+    let declared = [("pipe/instance main", "pipe/instance engine class=small zone=a\n pipe/instance main")];
+    let plan = planned(&declared, &Options::default(), other);
+    let both = "refused pipe/instance.main: `shop-main` is the object of `engine`; give one of the two another `name`";
+    assert!(plan.contains(both), "{plan}");
 }
 
 #[test]

@@ -407,6 +407,7 @@ impl World {
                 .things
                 .iter()
                 .any(|other| other.running && other.state.values().any(|value| value.as_str() == Some(me.as_str()))),
+            Pauses::Holders => self.user_of(index).is_none(),
         };
         if stopped { Ok(()) } else { Err(fault(FaultClass::Invalid, operation, "a task is running")) }
     }

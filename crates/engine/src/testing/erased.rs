@@ -65,6 +65,9 @@ impl AnyKind for Served {
         }
         outputs
     }
+    fn infer(&self, _predicted: &Outputs, _referred: &BTreeMap<String, Value>) -> Outputs {
+        Outputs::new()
+    }
     fn price(&self, _spec: &Value) -> Option<Price> {
         (self.kind.name == "pipe/instance").then(|| Price {
             monthly: Some(60.0),

@@ -113,6 +113,7 @@ pub(super) fn all() -> Vec<FakeKind> {
     ];
     kinds.extend(pipe());
     kinds.extend(house());
+    kinds.extend(plan());
     kinds
 }
 
@@ -153,6 +154,22 @@ fn pipe() -> Vec<FakeKind> {
                 ],
             )
         },
+    ]
+}
+
+/// What is changed only while nothing refers to it, and what refers to it.
+fn plan() -> Vec<FakeKind> {
+    vec![
+        kind(
+            "plan/address",
+            Facts { pauses: Pauses::Holders, ..facts(1.0, 1.0, 1.0) },
+            vec![("host", plain()), ("house", loosely("house/workgroup", "address"))],
+        ),
+        kind(
+            "plan/project",
+            facts(1.0, 1.0, 1.0),
+            vec![("from", refers("plan/address", "arn")), ("to", refers("plan/address", "arn")), ("about", plain())],
+        ),
     ]
 }
 

@@ -54,7 +54,9 @@ pub fn complaints(cloud: &FakeCloud, stack: &Stack, others: &[&str]) -> Vec<Stri
         for (field, value) in wanted.as_object().into_iter().flatten() {
             let live = object.state.get(field).unwrap_or(&Value::Null);
             let hidden = matches!(field.as_str(), "shared" | "password" | "trust");
-            if !hidden && live != value {
+            // An empty list and none at all are one to every service.
+            let is_empty = live.is_null() && value.as_array().is_some_and(Vec::is_empty);
+            if !hidden && !is_empty && live != value {
                 wrong.push(format!("{}.{field} is {live}, not {value}", resource.address));
             }
         }

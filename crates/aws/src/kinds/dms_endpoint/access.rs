@@ -19,6 +19,7 @@ use towpath_engine::value::{Value, is_unknown};
 use super::Spec;
 use crate::cloud::Cloud;
 use crate::fault::fault;
+use crate::kinds::redshift_common;
 
 /// Where a database is and who may enter it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -227,7 +228,7 @@ async fn of_workgroup(cloud: &Cloud, name: &str, has_own: bool) -> Result<Access
     let mut access = Access {
         host: endpoint.as_ref().and_then(|endpoint| endpoint.address.clone()),
         port: endpoint.as_ref().and_then(|endpoint| endpoint.port).or(workgroup.port),
-        database: Some(namespace.db_name.unwrap_or_else(|| "dev".to_owned())),
+        database: Some(namespace.db_name.unwrap_or_else(|| redshift_common::FIRST_DATABASE.to_owned())),
         ..Access::default()
     };
     if has_own {
