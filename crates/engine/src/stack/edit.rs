@@ -186,7 +186,12 @@ fn replace(text: &str, entry: &Entry, value: &Value) -> Option<String> {
         matches!(entry.value.tree, Tree::Map(_) | Tree::List(_)) && !text[range.clone()].starts_with(['{', '[']);
     let start = if is_block { entry.key_span.range.end + 1 } else { range.start };
     let space = if is_block { " " } else { "" };
-    Some(format!("{}{space}{}{}", &text[..start], flow(value), &text[range.end..]))
+    // What was in quotes stays in quotes: the file may be JSON.
+    let written = match value {
+        Value::String(new) if text[range.clone()].starts_with('"') => Value::String(new.clone()).to_string(),
+        _ => flow(value),
+    };
+    Some(format!("{}{space}{written}{}", &text[..start], &text[range.end..]))
 }
 
 /// Takes a field out, with its line where it has one for itself.
@@ -219,8 +224,8 @@ fn insert(text: &str, block: &Node, field: &str, value: &Value) -> Option<String
     let indentation = " ".repeat(line.chars().count());
     let end = text[end..].find('\n').map_or(text.len(), |at| end + at + 1);
     let newline = if text[..end].ends_with('\n') { "" } else { "\n" };
-    let lines = block_lines(field, value, &indentation);
-    Some(format!("{}{newline}{lines}{}", &text[..end], &text[end..]))
+    let lines = as_ended(text, &format!("{newline}{}", block_lines(field, value, &indentation)));
+    Some(format!("{}{lines}{}", &text[..end], &text[end..]))
 }
 
 /// Puts the first field into an empty block, `{}`. A resource gets lines of its own.
@@ -235,8 +240,13 @@ fn fill(text: &str, block: &Node, field: &str, value: &Value) -> Option<String> 
     if !is_at_the_top || !rest.trim().is_empty() {
         return Some(format!("{}{{{}: {}}}{}", &text[..range.start], scalar(field), flow(value), &text[range.end..]));
     }
-    let lines = block_lines(field, value, "  ");
-    Some(format!("{}\n{}{}", text[..range.start].trim_end(), lines.trim_end_matches('\n'), &text[range.end..]))
+    let lines = as_ended(text, &format!("\n{}", block_lines(field, value, "  ").trim_end_matches('\n')));
+    Some(format!("{}{lines}{}", text[..range.start].trim_end(), &text[range.end..]))
+}
+
+/// New lines that end like those of the file.
+fn as_ended(text: &str, lines: &str) -> String {
+    if text.contains("\r\n") { lines.replace('\n', "\r\n") } else { lines.to_owned() }
 }
 
 fn line_start(text: &str, at: usize) -> usize {
@@ -349,6 +359,19 @@ pipeline: {}
                 "+  group: {kind: ec2/security_group, description: \"yes, really\"}  # one line",
             ]
         );
+    }
+
+    #[test]
+    fn quotes_and_line_ends_are_those_of_the_file() {
+        let json = r#"{"stack": "s", "resources": {"box": {"kind": "s3/bucket", "kms_key": "alias/one"}}}"#;
+        let after = set(json, None, "box", "kms_key", &json!("alias/two")).unwrap();
+        assert_eq!(after, json.replace("alias/one", "alias/two"));
+        let dos = TEXT.replace('\n', "\r\n");
+        let after = set(&dos, None, "instance", "public", &json!(false)).unwrap();
+        assert_eq!(after.matches('\n').count(), after.matches("\r\n").count());
+        assert!(after.contains("    public: false\r\n"), "{after}");
+        let added = append_resource(&dos, None, "new", &json!({ "kind": "s3/bucket" })).unwrap();
+        assert!(added.contains("  new:\r\n    kind: s3/bucket\r\n"), "{added}");
     }
 
     #[test]
