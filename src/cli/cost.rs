@@ -32,7 +32,8 @@ pub(super) fn run(global: &Global, _args: &CostArgs, output: &Output) -> Result<
         let monthly = price.monthly.map_or_else(|| "by use".to_owned(), |dollars| format!("${dollars:.2}"));
         output.data(&format!("  {address:width$}  {monthly:>9}  {}\n", price.basis));
     }
-    let known: f64 = priced.iter().filter_map(|(_, price)| price.monthly).sum();
+    // A sum of nothing is minus zero.
+    let known = 0.0 + priced.iter().filter_map(|(_, price)| price.monthly).sum::<f64>();
     let free = stack.resources.len() - priced.len();
     let open = priced.iter().filter(|(_, price)| price.monthly.is_none()).count();
     output.json("cost", &serde_json::json!({ "monthly": known, "by_use": open, "free": free }));

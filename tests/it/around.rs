@@ -55,6 +55,10 @@ fn prices_and_arrows_follow_the_file() {
         "{}",
         cost.stdout
     );
+    project.write("stacks/bare.yaml", "stack: bare\nresources: {box: {kind: s3/bucket}}\n");
+    let bare = project.expect(0, &["cost", "--stack", "stacks/bare.yaml"]);
+    assert!(bare.stdout.contains("\n$0.00 a month is certain; 1 charged"), "{}", bare.stdout);
+    std::fs::remove_file(project.path().join("stacks/bare.yaml")).unwrap();
     let mermaid = project.expect(0, &["graph"]);
     assert!(mermaid.stdout.contains("    r_warehouse --> r_workgroup\n"), "{}", mermaid.stdout);
     let dot = project.expect(0, &["graph", "--format", "dot"]);
