@@ -161,6 +161,22 @@ fn a_lost_answer_makes_no_second_object_even_where_names_are_not_unique() {
 }
 
 #[test]
+fn a_change_is_not_believed_before_a_list_shows_it() {
+    block_on(async {
+        let scene = Scene::new();
+        scene.apply(&stack("data/bucket staging versions=false"), &Options::default()).await;
+        let plan = scene.plan(&stack("data/bucket staging versions=true"), &Options::default()).await.unwrap();
+        let planned = scene.cloud.calls().len();
+        // One list finds the bucket, then it is changed, then a list shows it as it was before.
+        scene.cloud.trouble(planned + 2, Trouble::StaleList);
+        assert!(scene.carry_out(&plan).await.unwrap().unwrap().is_complete());
+        let calls = scene.cloud.calls()[planned..].to_vec();
+        assert!(calls[1].starts_with("update"), "{calls:?}");
+        assert!(calls[2..].iter().filter(|call| call.starts_with("list")).count() > 1, "{calls:?}");
+    });
+}
+
+#[test]
 fn tags_that_were_lost_on_the_way_are_put_on() {
     let text = "pipe/instance main class=small zone=a";
     block_on(async {
