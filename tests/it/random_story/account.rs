@@ -20,7 +20,7 @@ pub(super) struct Object {
     pub(super) kind: &'static str,
     pub(super) name: String,
     /// The id that the service gave it, or its ARN and when it was made: another object of the same name
-    /// has another one, save endpoints and subnet groups, of which DMS does not say when they were made.
+    /// has another one, as far as [`has_own_ids`] says.
     pub(super) id: String,
     pub(super) arn: String,
     pub(super) fields: Map<String, Value>,
@@ -31,6 +31,12 @@ impl Object {
     pub(super) fn tag(&self, name: &str) -> &str {
         self.tags.get(name).map_or("", String::as_str)
     }
+}
+
+/// Whether an object that was made again has another id: of endpoints and subnet groups DMS does not say
+/// when they were made.
+pub(super) fn has_own_ids(kind: &str) -> bool {
+    !["dms/endpoint", "dms/subnet_group"].contains(&kind)
 }
 
 /// Text of an answer, or nothing.

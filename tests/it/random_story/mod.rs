@@ -33,7 +33,7 @@ use std::sync::Mutex;
 use story::Story;
 
 /// How many stories a usual test run tells, and how many a long one.
-const SEEDS: (u64, u64) = (4, 400);
+const SEEDS: (u64, u64) = (3, 400);
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

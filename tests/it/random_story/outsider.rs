@@ -70,7 +70,6 @@ pub(super) fn change(aws: &Aws, object: &Object) -> Answer {
             "ec2",
             &format!("Action=ModifyVpcAttribute&VpcId={id}&EnableDnsHostnames.Value={}", object.fields["dns_hostnames"] != json!(true)),
         )),
-        "ec2/subnet" => Err("nothing to change".to_owned()),
         "ec2/security_group" => done(aws.query(
             "ec2",
             &format!(
@@ -79,7 +78,7 @@ pub(super) fn change(aws: &Aws, object: &Object) -> Answer {
             ),
         )),
         "ec2/vpc_endpoint" => done(aws.query("ec2", &format!("Action=ModifyVpcEndpoint&VpcEndpointId={id}&ResetPolicy=true"))),
-        "dms/subnet_group" => Err("nothing to change".to_owned()),
+        "ec2/subnet" | "dms/subnet_group" => Err("nothing to change".to_owned()),
         "dms/replication_instance" => done(aws.dms(
             "ModifyReplicationInstance",
             &json!({ "ReplicationInstanceArn": arn, "ReplicationInstanceClass": "dms.r5.large", "ApplyImmediately": true }),
