@@ -83,9 +83,8 @@ impl Held {
     ) -> Result<T, CliError> {
         let clock = session.clock.as_ref();
         let mut work = pin!(data::unless_interrupted(session, again, work));
-        let work = std::future::poll_fn(|context| match self.guard.is_valid(clock) {
-            true => work.as_mut().poll(context).map(Some),
-            false => Poll::Ready(None),
+        let work = std::future::poll_fn(|context| {
+            if self.guard.is_valid(clock) { work.as_mut().poll(context).map(Some) } else { Poll::Ready(None) }
         });
         let done = tokio::select! {
             biased;
