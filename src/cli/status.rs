@@ -31,7 +31,10 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<Exit, CliErr
         expires = expires.max(found.and_then(expiry));
         output.json(
             "resource",
-            &serde_json::json!({ "address": resource.address.to_string(), "state": state, "identity": identity }),
+            &serde_json::json!({
+                "address": resource.address.to_string(), "state": state, "identity": identity,
+                "arn": found.and_then(|object| object.outputs.get("arn")),
+            }),
         );
         output.data(&format!("  {:width$}  {state:<10}  {identity}\n", resource.address.to_string()));
     }

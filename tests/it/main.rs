@@ -23,6 +23,7 @@ mod known_failures;
 mod lease;
 mod network;
 mod no_state;
+mod outside;
 mod plan_output;
 mod random_story;
 mod readme;
