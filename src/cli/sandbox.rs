@@ -64,8 +64,9 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs, output: &Output) ->
         .json("sandbox", &serde_json::json!({ "endpoint": endpoint, "account": args.account, "region": args.region }));
     output.data(&format!("{endpoint}\n"));
     output.talk(&format!(
-        "The sandbox plays account {} in {}. For other clients:\n\n    export AWS_ENDPOINT_URL={endpoint} AWS_REGION={} AWS_ACCESS_KEY_ID=towpath AWS_SECRET_ACCESS_KEY=sandbox\n\nCtrl-C stops it; its state stays in `{}`.",
+        "The sandbox plays account {} in {}. For other clients:\n\n    export AWS_ENDPOINT_URL={endpoint} AWS_REGION={} AWS_DEFAULT_REGION={} AWS_ACCESS_KEY_ID=towpath AWS_SECRET_ACCESS_KEY=sandbox\n\nCtrl-C stops it; its state stays in `{}`.",
         args.account,
+        args.region,
         args.region,
         args.region,
         args.directory.display()

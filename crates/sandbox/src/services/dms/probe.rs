@@ -48,7 +48,7 @@ pub(super) async fn test(cloud: &Cloud, endpoint_arn: &str) -> Result<(), String
             .map_err(|error| error.to_string())?
             .map(|_| ());
     }
-    let config = source(cloud, endpoint_arn)?;
+    let config = source(cloud, endpoint_arn).await?;
     match tokio::time::timeout(PATIENCE, config.connect(NoTls)).await {
         Err(_) => Err(failed("could not connect to server: Connection timed out")),
         Ok(Err(error)) => Err(failed(&cause(&error))),
@@ -76,8 +76,17 @@ fn find(cloud: &Cloud, arn: &str) -> Result<Endpoint, String> {
         .ok_or_else(|| format!("Endpoint not found: {arn}"))
 }
 
-/// How to connect to a source endpoint.
-pub(super) fn source(cloud: &Cloud, endpoint_arn: &str) -> Result<Config, String> {
+/// How to connect to a source endpoint. The sandbox's own PostgreSQL is started when it is the source.
+pub(super) async fn source(cloud: &Cloud, endpoint_arn: &str) -> Result<Config, String> {
+    let config = source_config(cloud, endpoint_arn)?;
+    let own = cloud.postgres().reserve().map_err(|error| error.to_string())?;
+    if config.get_ports() == [own.port] {
+        cloud.postgres().ensure().await.map_err(|error| error.to_string())?;
+    }
+    Ok(config)
+}
+
+fn source_config(cloud: &Cloud, endpoint_arn: &str) -> Result<Config, String> {
     let endpoint = find(cloud, endpoint_arn)?;
     let login = cloud.read(|world| login(cloud, world, &endpoint)).map_err(|error| error.to_string())??;
     let mode = endpoint.body.get("SslMode").and_then(Value::as_str).unwrap_or("none");

@@ -255,7 +255,7 @@ fn follow(cloud: &Cloud, work: &Work, full: &Value) -> Option<Follow> {
 async fn prepare(cloud: &Cloud, work: &Work) -> Result<Job, String> {
     let full = settings::expanded(&work.settings);
     let namespace = probe::target_namespace(cloud, &work.target_arn)?;
-    let (source, target) = (probe::source(cloud, &work.source_arn)?, warehouse::config(cloud, &namespace).await?);
+    let (source, target) = (probe::source(cloud, &work.source_arn).await?, warehouse::config(cloud, &namespace).await?);
     let maps_booleans = |arn: &str| {
         let found = cloud.read(|world| {
             let endpoint = world.dms.endpoints.values().find(|endpoint| endpoint.arn == arn)?;

@@ -62,7 +62,7 @@ async fn read(cloud: &Cloud, arn: &str) -> Result<Vec<String>, String> {
         .read(|world| world.dms.endpoints.values().find(|endpoint| endpoint.arn == arn).map(|own| own.is_source))
         .map_err(|error| error.to_string())?;
     let config = match is_source {
-        Some(true) => probe::source(cloud, arn)?,
+        Some(true) => probe::source(cloud, arn).await?,
         _ => warehouse::config(cloud, &probe::target_namespace(cloud, arn)?).await?,
     };
     let failed = |error: tokio_postgres::Error| probe::failed(&error.to_string());

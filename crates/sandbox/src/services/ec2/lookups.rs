@@ -162,7 +162,8 @@ pub(super) fn endpoint_services(call: &mut Call<'_>) -> Result<Value, ApiError> 
         })
         .collect();
     let mut answer = listed(call.input, "serviceDetailSet", details)?;
-    answer["serviceNameSet"] = fitting.iter().map(|(service, _)| json!(full(service))).collect();
+    let names = answer["serviceDetailSet"].as_array().into_iter().flatten().map(|one| one["serviceName"].clone());
+    answer["serviceNameSet"] = names.collect();
     Ok(answer)
 }
 

@@ -93,12 +93,7 @@ fn name<'a>(input: Input<'a>, member: &str) -> Result<&'a str, ApiError> {
 /// One page of `items` under `member`.
 fn page(input: Input<'_>, member: &str, items: Vec<Value>) -> Result<Value, ApiError> {
     let size = usize::try_from(input.integer("maxResults")?.unwrap_or(100)).unwrap_or(0).clamp(1, 100);
-    let start = match input.text("nextToken")? {
-        Some(token) => token.parse::<usize>().map_err(|_| input.invalid("Invalid nextToken"))?,
-        None => 0,
-    };
-    let total = items.len();
-    let page: Vec<Value> = items.into_iter().skip(start).take(size).collect();
-    let next = start + page.len();
-    Ok(json!({ member: page, "nextToken": (next < total).then(|| next.to_string()) }))
+    let (items, token) =
+        crate::paging::page(items, input.text("nextToken")?, size).map_err(|_| input.invalid("Invalid nextToken"))?;
+    Ok(json!({ member: items, "nextToken": token }))
 }
