@@ -49,5 +49,6 @@ pub(crate) fn durations() -> Vec<(&'static str, f64)> {
 
 /// Takes up the work that was under way when the last process ended.
 pub(crate) fn started(cloud: &Cloud) {
+    dms::take_up_tests(cloud);
     dms::resume(cloud);
 }

@@ -7,10 +7,16 @@ use serde_json::{Value, json};
 use super::common::{filters, not_found, page, passes, wrong_state};
 use super::{endpoints, instances, probe};
 use crate::call::{ApiError, Call};
+use crate::clock::Timestamp;
+use crate::cloud::Cloud;
 use crate::world::dms::{Connection, Outcome};
 
 /// How long a test takes.
 pub(super) const TESTING: Duration = Duration::from_secs(45);
+
+/// How often a test that is taken up is tried, and how long apart: the sandbox's own PostgreSQL may be about to start.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// `TestConnection`.
 pub(super) fn test(call: &mut Call<'_>) -> Result<Value, ApiError> {
@@ -50,25 +56,55 @@ pub(super) fn begin(call: &mut Call<'_>, instance: &str, endpoint: &str) {
     };
     let shown_at = call.clock.after(TESTING);
     call.world.dms.connections.retain(|old| old.instance_arn != instance || old.endpoint_arn != endpoint);
-    call.world.dms.connections.push(connection);
-    let (instance, endpoint) = (instance.to_owned(), endpoint.to_owned());
+    call.world.dms.connections.push(connection.clone());
     let planted = call.fate == crate::call::Fate::Failure;
     call.afterwards(move |cloud| async move {
         let failure = if planted {
             Some(probe::failed("the connection timed out"))
         } else {
-            probe::test(&cloud, &endpoint).await.err()
+            probe::test(&cloud, &connection.endpoint_arn).await.err()
         };
-        let written = cloud.write(|world| {
-            let mut all = world.dms.connections.iter_mut();
-            if let Some(connection) =
-                all.find(|own| own.instance_arn == instance && own.endpoint_arn == endpoint && own.number == number)
-            {
-                connection.outcome = Outcome::Done { shown_at, failure };
+        keep(&cloud, &connection, shown_at, failure);
+    });
+}
+
+/// Keeps the result of a test, unless another one is known.
+fn keep(cloud: &Cloud, test: &Connection, shown_at: Timestamp, failure: Option<String>) {
+    let written = cloud.write(|world| {
+        let mut all = world.dms.connections.iter_mut();
+        let is_it = |own: &&mut Connection| {
+            own.instance_arn == test.instance_arn
+                && own.endpoint_arn == test.endpoint_arn
+                && own.number == test.number
+                && matches!(own.outcome, Outcome::Testing { .. })
+        };
+        if let Some(connection) = all.find(is_it) {
+            connection.outcome = Outcome::Done { shown_at, failure };
+        }
+    });
+    if let Err(error) = written {
+        tracing::warn!(%error, "the result of a connection test could not be kept");
+    }
+}
+
+/// Makes the tests that are under way as this process begins once more: the process that made them may be
+/// dead, and whoever comes first keeps the result.
+pub(crate) fn take_up(cloud: &Cloud) {
+    let own = cloud.clone();
+    cloud.spawn(async move {
+        let is_open = |test: &&Connection| matches!(test.outcome, Outcome::Testing { .. });
+        let open = own.read(|world| world.dms.connections.iter().filter(is_open).cloned().collect::<Vec<_>>());
+        for test in open.unwrap_or_default() {
+            let shown_at = own.clock().after(TESTING);
+            let mut failure = probe::test(&own, &test.endpoint_arn).await.err();
+            for _ in 1..TRIES {
+                if failure.is_none() {
+                    break;
+                }
+                tokio::time::sleep(PAUSE).await;
+                failure = probe::test(&own, &test.endpoint_arn).await.err();
             }
-        });
-        if let Err(error) = written {
-            tracing::warn!(%error, "the result of a connection test could not be kept");
+            keep(&own, &test, shown_at, failure);
         }
     });
 }

@@ -29,6 +29,7 @@ mod tests;
 use crate::call::Codes;
 use crate::router::{Operation, Protocol, Reach, Service};
 
+pub(crate) use connections::take_up as take_up_tests;
 pub(crate) use instances::CREATING as INSTANCE_CREATING;
 pub(crate) use run::resume;
 pub(crate) use tasks::CREATING as TASK_CREATING;
