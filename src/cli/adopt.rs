@@ -91,7 +91,7 @@ async fn declared(session: &Session, held: &Held, args: &AdoptArgs, output: &Out
         return Ok(Exit::Done);
     }
     ask(args.consent, "Adopt these?", output)?;
-    carry_out(session, held, &plan, "adopt", output).await
+    carry_out(session, held, &plan, &observation, "adopt", output).await
 }
 
 /// Which undeclared objects are wanted.
@@ -146,7 +146,7 @@ async fn undeclared(
     if plan.is_empty() {
         return Ok(Exit::Done);
     }
-    carry_out(session, held, &plan, "adopt", output).await
+    carry_out(session, held, &plan, &observation, "adopt", output).await
 }
 
 /// What is taken over.

@@ -72,6 +72,8 @@ async fn apply_now(
     show(&plan, output);
     allowed(&plan)?;
     if plan.is_empty() {
+        plan::keep_seen(session, held, &observation).await?;
+        slots::release_due(session, held, &observation, output).await?;
         return Ok(Exit::Done);
     }
     ask(consent, "Apply this plan?", output)?;
@@ -87,22 +89,10 @@ pub(super) async fn act(
     verb: &str,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    remember_kinds(session, held, observation).await?;
-    let tasks = slots::deleted(session, plan, observation).await?;
-    let result = carry_out(session, held, plan, verb, output).await;
-    slots::release_deleted(session, tasks, held.run(), output).await?;
+    let tasks = slots::deleted(session, held, plan, observation).await?;
+    let result = carry_out(session, held, plan, observation, verb, output).await;
+    slots::release_deleted(session, held, tasks, output).await?;
     result
-}
-
-/// Writes into a journal that does not know it where the stack has objects, once all kinds were looked
-/// at: the run may be cut off, and the next one looks where the journal says.
-async fn remember_kinds(session: &Session, held: &Held, observation: &Observation) -> Result<(), CliError> {
-    let has_seen_all = session.registry.names().all(|kind| observation.objects.contains_key(kind));
-    if !has_seen_all || plan::remembered(session)?.knows_all_kinds {
-        return Ok(());
-    }
-    let kinds = observation.kinds_of(&session.stack.name);
-    record(session, held, Record::Looked { kinds }).await
 }
 
 async fn record(session: &Session, held: &Held, record: Record) -> Result<(), CliError> {
@@ -163,9 +153,11 @@ pub(super) async fn carry_out(
     session: &Session,
     held: &Held,
     plan: &Plan,
+    observation: &Observation,
     verb: &str,
     output: &Output,
 ) -> Result<Exit, CliError> {
+    plan::keep_seen(session, held, observation).await?;
     let began = std::time::Instant::now();
     let speed = session.clock.scale();
     if speed > 1.0 {

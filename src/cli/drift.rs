@@ -238,5 +238,5 @@ async fn revert(
     if plan.is_empty() {
         return Ok(Exit::Done);
     }
-    carry_out(session, held, &plan, "drift", output).await
+    carry_out(session, held, &plan, &observation, "drift", output).await
 }

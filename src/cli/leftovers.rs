@@ -47,7 +47,7 @@ impl Before {
         let addresses = instances.filter_map(|object| object.outputs.get("private_addresses")).flat_map(texts);
         Ok(Self {
             addresses: addresses.collect(),
-            tasks: slots::deleted(session, plan, observation).await?,
+            tasks: slots::going(session, plan, observation).await?,
             known: slots::KINDS.into_iter().flat_map(&deleted).collect(),
         })
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::data::{self, Standing};
 use super::lease::hold;
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global};
+use super::{CliError, Consent, Exit, Global, slots};
 use crate::database::Database;
 use crate::migrate::{self, Mappings, MigrateError, Options, Outcome, Reload, TableName};
 use crate::report::data as report;
@@ -77,6 +77,11 @@ pub(super) async fn stage(session: &Session, options: &Options, output: &Output)
     let arn = standing.output(task, "arn")?;
     let (warehouse, _) = standing.warehouse(&standing.workgroup_of(task)?)?;
     let source = data::source(session, &standing.source_of(task)?).await?;
+    let live = migrate::Replication::task(&session.cloud, &arn).await;
+    let live = live.map_err(|fault| CliError::failed("the task cannot be read", &fault))?;
+    if live.captures_changes() && live.status == "ready" && live.started.is_none() && live.full_load_started.is_none() {
+        slots::release_former(&source, &arn, output).await?;
+    }
     let began = Instant::now();
     let on_event = |event| report::migrate(&event, output);
     let migration = migrate::Session {

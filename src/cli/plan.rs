@@ -1,16 +1,18 @@
 //! `towpath plan`, and how every command that acts makes its plan.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use towpath_engine::apply::retry::Retry;
-use towpath_engine::journal::{Journal, Replay, replay};
-use towpath_engine::kind::Place;
+use towpath_engine::journal::{Entry, Journal, Record, Replay, replay};
+use towpath_engine::kind::{Object, Place, tag};
 use towpath_engine::observe::{Observation, observe};
 use towpath_engine::plan::saved::Saved;
 use towpath_engine::plan::{BuildInput, Options, Plan, Verb, build};
 use towpath_engine::preflight::preflight;
 
+use super::lease::Held;
 use super::session::Session;
 use super::{CliError, Exit, Global, Selection};
 use crate::report::output::Output;
@@ -105,16 +107,12 @@ async fn feasible(session: &Session, plan: &Plan) -> Result<(), CliError> {
     Err(found.iter().fold(error, |error, note| error.because(format!("{}: {}", note.address, note.text))))
 }
 
-/// Reads the world: the kinds of the stack and those the journal names. Without a journal, and
-/// before destroying, an object of any kind and name may be ours, so that every kind is read.
+/// Reads the world: the kinds of the stack and those the journal names. Before destroying, without a
+/// journal, and where an object of the stack was made by a run that the journal does not know, on another
+/// machine say, an object of any kind and name may be ours, so that every kind is read.
 pub(super) async fn look(session: &Session, verb: Verb, replay: &Replay) -> Result<Observation, CliError> {
     let read = |fault| CliError::failed("cannot read what is there", &fault);
     let place = session.locate().await?;
-    let mut also: Vec<String> = replay.kinds.iter().cloned().collect();
-    if !replay.knows_all_kinds || verb == Verb::Destroy {
-        session.cloud.look_everywhere();
-        also = session.registry.names().map(str::to_owned).collect();
-    }
     for (name, resource) in &session.stack.resources {
         // Some kinds read only objects whose names they have heard of.
         if let Some(kind) = session.registry.get(&resource.address.kind)
@@ -124,7 +122,44 @@ pub(super) async fn look(session: &Session, verb: Verb, replay: &Replay) -> Resu
         }
     }
     let retry = Retry::new(session.clock.as_ref(), seed());
-    observe(&session.stack, &session.registry, &also, &retry).await.map_err(read)
+    if verb == Verb::Apply && !replay.kinds.is_empty() {
+        let known: Vec<String> = replay.kinds.iter().cloned().collect();
+        let observation = observe(&session.stack, &session.registry, &known, &retry).await.map_err(read)?;
+        if runs(session, &observation).is_subset(&replay.runs) {
+            return Ok(observation);
+        }
+    }
+    session.cloud.look_everywhere();
+    let every: Vec<String> = session.registry.names().map(str::to_owned).collect();
+    observe(&session.stack, &session.registry, &every, &retry).await.map_err(read)
+}
+
+/// The runs that made the objects of the stack.
+fn runs(session: &Session, observation: &Observation) -> BTreeSet<String> {
+    let own = observation.objects.values().flatten().filter(|object| is_own(session, object));
+    own.filter_map(|object| object.tags.as_ref()?.get(tag::RUN).cloned()).collect()
+}
+
+fn is_own(session: &Session, object: &Object) -> bool {
+    object.owner().is_some_and(|(stack, _)| stack == session.stack.name)
+}
+
+/// Keeps in the journal what was seen of the stack and is not in it, so that the next plan need not read
+/// every kind.
+pub(super) async fn keep_seen(session: &Session, held: &Held, observation: &Observation) -> Result<(), CliError> {
+    let replay = remembered(session)?;
+    let seen = observation.objects.iter().filter(|(_, objects)| objects.iter().any(|object| is_own(session, object)));
+    let kinds: Vec<String> = seen.map(|(kind, _)| kind.clone()).filter(|kind| !replay.kinds.contains(kind)).collect();
+    let runs: Vec<String> = runs(session, observation).difference(&replay.runs).cloned().collect();
+    if kinds.is_empty() && runs.is_empty() {
+        return Ok(());
+    }
+    let entry = Entry { at: session.clock.now(), run: held.run().to_owned(), record: Record::Seen { kinds, runs } };
+    session
+        .journal()
+        .record(&entry)
+        .await
+        .map_err(|error| CliError::failed("no call can be made without the journal", &error))
 }
 
 /// What the journal remembers.

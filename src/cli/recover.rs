@@ -4,7 +4,7 @@ use clap::Args;
 use towpath_engine::journal::Replay;
 use towpath_engine::kind::{Object, Readiness};
 use towpath_engine::observe::Observation;
-use towpath_engine::plan::{Action, Verb, build, settle};
+use towpath_engine::plan::{Action, Plan, Step, Verb, build, settle};
 
 use super::apply::{ask, carry_out, show};
 use super::lease::{Held, hold};
@@ -32,28 +32,29 @@ pub(super) async fn run(global: &Global, args: &RecoverArgs, output: &Output) ->
 
 async fn recover(session: &Session, held: &Held, args: &RecoverArgs, output: &Output) -> Result<Exit, CliError> {
     let replay = plan::remembered(session)?;
-    if replay.unsettled.is_empty() && replay.must_resume.is_empty() {
+    let place = session.locate().await?;
+    let observation = plan::look(session, Verb::Destroy, &replay).await?;
+    let options = plan::options(session, &Selection::default(), Verb::Apply, Vec::new());
+    let mut plan = settle(build(&plan::input(session, &place, &options, &replay, &observation)), &replay);
+    // What is half-way shows in the world, whether or not a journal remembers the run.
+    if replay.unsettled.is_empty() && plan.is_empty() {
         output.data("No run was cut off.\n");
         return Ok(Exit::Done);
     }
-    let place = session.locate().await?;
-    let observation = plan::look(session, Verb::Destroy, &replay).await?;
-    let hidden = tell(&replay, &observation, output);
-    let options = plan::options(session, &Selection::default(), Verb::Apply, Vec::new());
-    let mut plan = settle(build(&plan::input(session, &place, &options, &replay, &observation)), &replay);
+    let hidden = tell(&replay, &plan, &observation, output);
     // A create of which nothing is seen may yet become visible: it stays open.
     plan.partial = hidden > 0;
     show(&plan, output);
     if !plan.is_empty() {
         ask(args.consent, "Settle this?", output)?;
     }
-    let exit = carry_out(session, held, &plan, "recover", output).await?;
+    let exit = carry_out(session, held, &plan, &observation, "recover", output).await?;
     output.talk("To go on with what was meant: towpath apply");
     Ok(exit)
 }
 
 /// What became of each call; how many creates left nothing to be seen.
-fn tell(replay: &Replay, observation: &Observation, output: &Output) -> usize {
+fn tell(replay: &Replay, plan: &Plan, observation: &Observation, output: &Output) -> usize {
     let mut hidden = 0;
     for (address, action, identity) in &replay.unsettled {
         let is = |object: &&Object| {
@@ -76,7 +77,7 @@ fn tell(replay: &Replay, observation: &Observation, output: &Output) -> usize {
         );
         output.data(&format!("  {address} ({identity}) {state}\n"));
     }
-    for address in &replay.must_resume {
+    for Step { address, .. } in plan.steps.iter().filter(|step| step.action == Action::Resume) {
         output.json("stopped", &serde_json::json!({ "address": address.to_string() }));
         output.data(&format!("  {address} was stopped for a change\n"));
     }

@@ -1,20 +1,36 @@
 //! Dropping the replication slots of tasks and serverless replications that are gone, on their sources.
+//!
+//! Before a task that reads changes is deleted, its source endpoint gets the tag `towpath:slots:TASK`: a run that is
+//! killed between the deletion and the drop leaves the drop to the next `apply`, which needs no journal to know of it.
 
 /// The kinds whose objects leave slots.
 pub(super) use towpath_aws::dms::KINDS;
 use towpath_engine::address::Address;
+use towpath_engine::apply::retry::Retry;
 use towpath_engine::journal::{Journal, Record};
-use towpath_engine::kind::Object;
+use towpath_engine::kind::{Object, Tags};
 use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Action, Plan};
 use towpath_engine::stack::Resource;
 use towpath_engine::value::{Value, references};
 
+use super::lease::Held;
 use super::session::Session;
-use super::{CliError, data};
+use super::{CliError, data, plan};
+use crate::database::postgres::Postgres;
 use crate::migrate::slots;
 use crate::report::leftovers::Leftover;
 use crate::report::output::Output;
+
+/// The kind whose objects remember slots that are still to be dropped.
+const ENDPOINT: &str = "dms/endpoint";
+
+/// The beginning of the tag of a source endpoint that says of which deleted task slots may be left there.
+const TAG: &str = "towpath:slots:";
+
+/// Its value until they are dropped, and afterwards.
+const DUE: &str = "due";
+const DROPPED: &str = "dropped";
 
 /// A task, or serverless replication, that is or will be gone, and where its slots may be.
 #[derive(Clone)]
@@ -27,6 +43,10 @@ pub(super) struct Task {
     sources: Vec<Source>,
     /// Whether it is known to have read changes; otherwise a source that cannot be reached is no leftover.
     reads_changes: bool,
+    /// Whether an earlier run has deleted it.
+    is_gone: bool,
+    /// The live source endpoints that say so.
+    marked: Vec<Object>,
 }
 
 /// Whether objects of a kind leave slots.
@@ -43,8 +63,15 @@ enum Source {
     Found { name: String, state: Value },
 }
 
-/// The tasks that a plan deletes. Asked before it is carried out, while they can still be read.
-pub(super) async fn deleted(session: &Session, plan: &Plan, observation: &Observation) -> Result<Vec<Task>, CliError> {
+impl Task {
+    /// What its ARN and its slots are named after.
+    fn id(&self) -> &str {
+        self.arn.rsplit(':').next().unwrap_or_default()
+    }
+}
+
+/// The tasks that a plan deletes, asked before it is carried out, while they can still be read.
+pub(super) async fn going(session: &Session, plan: &Plan, observation: &Observation) -> Result<Vec<Task>, CliError> {
     let mut tasks = Vec::new();
     for step in plan.steps.iter().filter(|step| step.action == Action::Delete && leaves_slots(&step.address.kind)) {
         let object = observation.of(&step.address.kind).iter().find(|object| object.identity == step.identity);
@@ -53,6 +80,126 @@ pub(super) async fn deleted(session: &Session, plan: &Plan, observation: &Observ
         tasks.extend(task(session, &step.address, &step.identity, mode, found).await?);
     }
     Ok(tasks)
+}
+
+/// The same, marked on the source endpoints that stay, and those that earlier runs have deleted without dropping their
+/// slots.
+pub(super) async fn deleted(
+    session: &Session,
+    held: &Held,
+    plan: &Plan,
+    observation: &Observation,
+) -> Result<Vec<Task>, CliError> {
+    let mut tasks = due(session, observation);
+    let stays = |object: &&Object| {
+        !plan.steps.iter().any(|step| {
+            step.action == Action::Delete
+                && step.address.kind == ENDPOINT
+                && step.identity.eq_ignore_ascii_case(&object.identity)
+        })
+    };
+    for mut task in going(session, plan, observation).await? {
+        if task.reads_changes {
+            let sources = own_endpoints(session, observation).filter(stays);
+            let is_its = |(name, _): &(&str, &Object)| {
+                task.sources.iter().any(|source| matches!(source, Source::Declared(own) if own == name))
+            };
+            let sources = sources.filter_map(|object| Some((object.owner()?.1, object))).filter(is_its);
+            task.marked = sources.map(|(_, object)| object.clone()).collect();
+            mark(session, held, &task, DUE).await?;
+        }
+        tasks.push(task);
+    }
+    Ok(tasks)
+}
+
+fn own_endpoints<'a>(session: &'a Session, observation: &'a Observation) -> impl Iterator<Item = &'a Object> {
+    let is_own = |object: &&Object| object.owner().is_some_and(|(stack, _)| stack == session.stack.name);
+    observation.of(ENDPOINT).iter().filter(is_own)
+}
+
+/// The tasks of which a source endpoint says that their slots are still to be dropped. One that was made again and has
+/// been started since has slots that it needs.
+fn due(session: &Session, observation: &Observation) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for endpoint in own_endpoints(session, observation) {
+        let Some((_, resource)) = endpoint.owner() else { continue };
+        let tags = endpoint.tags.iter().flatten().filter(|(_, value)| *value == DUE);
+        for id in tags.filter_map(|(key, _)| key.strip_prefix(TAG)) {
+            let Some(arn) = endpoint.outputs.get("arn").and_then(Value::as_str) else { continue };
+            let arn = arn.rsplit_once(":endpoint:").map(|(place, _)| format!("{place}:task:{id}")).unwrap_or_default();
+            let is_it = |task: &&Object| {
+                let own = task.outputs.get("arn").and_then(Value::as_str).and_then(|arn| arn.rsplit(':').next());
+                own == Some(id)
+            };
+            let live = KINDS.into_iter().flat_map(|kind| observation.of(kind)).find(is_it);
+            if live.is_some_and(has_run) {
+                continue;
+            }
+            tasks.push(Task {
+                kind: "dms/replication_task".to_owned(),
+                identity: id.to_owned(),
+                arn,
+                sources: vec![Source::Declared(resource.to_owned())],
+                reads_changes: true,
+                is_gone: true,
+                marked: vec![endpoint.clone()],
+            });
+        }
+    }
+    tasks
+}
+
+fn has_run(task: &Object) -> bool {
+    let status = task.outputs.get("status").and_then(Value::as_str).unwrap_or_default();
+    let started = task.outputs.get("started").is_some_and(|started| !started.is_null());
+    status != "deleting" && (started || !matches!(status, "creating" | "ready"))
+}
+
+/// Drops what a former task of the same name has left on the source of one that has never run.
+pub(super) async fn release_former(source: &Postgres, arn: &str, output: &Output) -> Result<(), CliError> {
+    let unusable = |error| CliError::failed("the slots of the task before cannot be dropped", &error);
+    for slot in slots::of_task(source, arn).await.map_err(unusable)? {
+        slots::drop(source, &slot.name).await.map_err(unusable)?;
+        output.talk(&format!("  ✓ replication slot {} of the task before dropped", slot.name));
+    }
+    Ok(())
+}
+
+/// Says on the source endpoints of a task how it is with its slots there.
+async fn mark(session: &Session, held: &Held, task: &Task, word: &str) -> Result<(), CliError> {
+    let Some(kind) = session.registry.get(ENDPOINT) else { return Ok(()) };
+    let tags = Tags::from([(format!("{TAG}{}", task.id()), word.to_owned())]);
+    let retry = Retry::new(session.clock.as_ref(), plan::seed());
+    for endpoint in &task.marked {
+        if !held.guard().may_change(session.clock.as_ref()).await {
+            return Err(held.loss());
+        }
+        let written = retry.call(ENDPOINT, || kind.tag(endpoint, &tags)).await;
+        written.map_err(|fault| CliError::failed(format!("`{}` cannot be tagged", endpoint.identity), &fault))?;
+    }
+    Ok(())
+}
+
+/// Drops the slots of tasks that earlier runs have deleted, where there is nothing else to do.
+pub(super) async fn release_due(
+    session: &Session,
+    held: &Held,
+    observation: &Observation,
+    output: &Output,
+) -> Result<(), CliError> {
+    release_and_settle(session, held, due(session, observation), output).await
+}
+
+async fn release_and_settle(session: &Session, held: &Held, tasks: Vec<Task>, output: &Output) -> Result<(), CliError> {
+    for task in tasks {
+        let left = release(session, std::slice::from_ref(&task), output).await?;
+        warn(&left, output);
+        if left.is_empty() {
+            mark(session, held, &task, DROPPED).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The tasks that the stack or the journal names and that do not exist.
@@ -130,15 +277,15 @@ async fn task(
     let place = session.locate().await?;
     let arn = towpath_aws::dms::arn_of(&place, &address.kind, identity);
     let (kind, identity) = (address.kind.clone(), identity.to_owned());
-    Ok(Some(Task { kind, identity, arn, sources, reads_changes }))
+    Ok(Some(Task { kind, identity, arn, sources, reads_changes, is_gone: false, marked: Vec::new() }))
 }
 
 /// Drops the slots of those tasks that this run has seen gone, and warns of what stays. A task that could not be deleted
 /// needs its slot to go on.
 pub(super) async fn release_deleted(
     session: &Session,
+    held: &Held,
     mut tasks: Vec<Task>,
-    run: &str,
     output: &Output,
 ) -> Result<(), CliError> {
     if tasks.is_empty() {
@@ -150,9 +297,9 @@ pub(super) async fn release_deleted(
         let Record::Done { address, action, identity, .. } = record else { return false };
         *action == Action::Delete && address.kind == task.kind && *identity == task.identity
     };
-    tasks.retain(|task| entries.iter().any(|entry| entry.run == run && has_deleted(task, &entry.record)));
-    warn(&release(session, &tasks, output).await?, output);
-    Ok(())
+    let own = entries.iter().filter(|entry| entry.run == held.run());
+    tasks.retain(|task| task.is_gone || own.clone().any(|entry| has_deleted(task, &entry.record)));
+    release_and_settle(session, held, tasks, output).await
 }
 
 /// Drops the slots of tasks, and gives those that could not be dropped or looked for.
@@ -204,7 +351,7 @@ async fn release_at(
 
 /// The slots of a task whose source could not be looked at.
 fn unseen(task: &Task, source: Option<&Source>, why: &str) -> Leftover {
-    let id = task.arn.rsplit(':').next().unwrap_or_default().to_lowercase().replace('-', "_");
+    let id = task.id().to_lowercase().replace('-', "_");
     Leftover {
         what: "replication slot".to_owned(),
         name: format!("{id}_…"),

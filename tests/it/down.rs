@@ -148,6 +148,7 @@ fn the_slot_of_a_task_goes_with_it_or_is_named_until_it_does() {
     let mut killed = Running::start(&small, &["destroy", "--yes", "--allow-data-loss", "load"]);
     assert!(killed.wait_for("replication_task.load deleted").is_some());
     killed.kill();
+    std::fs::remove_dir_all(small.path().join(".towpath/small")).unwrap();
     assert_eq!(slots(), std::slice::from_ref(&slot));
 
     account.query("alter role boats noreplication");

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::aws::Aws;
 use crate::env::{Running, TestEnvironment};
+use crate::known_failures::{replicating, steps, task, until};
 
 const STACK: &str = "stacks/small.yaml";
 
@@ -170,4 +171,114 @@ fn two_stacks_share_the_roles_of_the_account_until_the_last_lets_go() {
     small.expect(0, &[&["plan"][..], &other].concat());
     let gone = small.expect(0, &[&["destroy", "--yes", "--include-shared"][..], &other].concat());
     assert!(gone.stdout.contains("iam/role.vpc_role is deleted"), "{}", gone.stdout);
+}
+
+#[test]
+fn a_task_stopped_for_a_change_is_known_by_its_mark_and_one_stopped_on_purpose_is_left_alone() {
+    let (small, wire) = replicating();
+    let source = "{url: {env: SOURCE_DATABASE_URL}}}";
+    small.edit(STACK, source, "{url: {env: SOURCE_DATABASE_URL}}, settings: {heartbeat_frequency: 1}}");
+    // The change is there and the task stands still: whoever looks next sees that it must run again.
+    wire.kill_after("dms:ModifyEndpoint", &small, &["apply", "--yes"]);
+    lose(&small);
+    assert_eq!(steps(&small, &["plan"]), ["resume load"]);
+    let settled = small.expect(0, &["recover", "--yes"]);
+    assert!(settled.stdout.contains("dms/replication_task.load was stopped for a change"), "{}", settled.stdout);
+    assert_eq!(task(&wire.aws)["Status"], "running");
+    lose(&small);
+    small.expect(0, &["plan"]);
+    // It was started again when the run was killed; then somebody stops it and means it.
+    small.edit(STACK, "heartbeat_frequency: 1", "heartbeat_frequency: 2");
+    wire.kill_after("dms:StartReplicationTask", &small, &["apply", "--yes"]);
+    lose(&small);
+    until(|| task(&wire.aws)["Status"] == "running");
+    let arn = json!({"ReplicationTaskArn": task(&wire.aws)["ReplicationTaskArn"]});
+    wire.aws.dms("StopReplicationTask", &arn).unwrap();
+    until(|| task(&wire.aws)["Status"] == "stopped");
+    small.expect(0, &["plan"]);
+    small.expect(0, &["apply", "--yes"]);
+    assert_eq!(task(&wire.aws)["Status"], "stopped");
+}
+
+#[test]
+fn a_limit_is_the_stack_s_only_where_its_workgroup_says_so() {
+    const CAP: &str = "  cap: {kind: redshift/usage_limit, workgroup: workgroup, amount: 10}\npipeline:";
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    let aws = Aws::of(&small);
+    let made_by_hand = |amount: u32| {
+        let arn = &aws.redshift("ListWorkgroups", &json!({})).unwrap()["workgroups"][0]["workgroupArn"];
+        let limit = json!({"resourceArn": arn, "usageType": "serverless-compute", "amount": amount});
+        aws.redshift("CreateUsageLimit", &limit).unwrap();
+    };
+    let amounts = || -> Vec<i64> {
+        let limits = aws.redshift("ListUsageLimits", &json!({})).unwrap();
+        limits["usageLimits"].as_array().unwrap().iter().filter_map(|limit| limit["amount"].as_i64()).collect()
+    };
+    made_by_hand(50);
+    small.edit(STACK, "pipeline:", CAP);
+    let refused = small.expect(1, &["apply", "--yes"]);
+    assert!(refused.stderr.contains("towpath adopt cap"), "{}", refused.stderr);
+    assert_eq!(amounts(), [50]);
+    small.expect(0, &["adopt", "cap", "--yes"]);
+    lose(&small);
+    small.expect(0, &["apply", "--yes"]);
+    assert_eq!(amounts(), [10]);
+    // No longer declared: found by what the workgroup says, and deleted.
+    small.edit(STACK, CAP, "pipeline:");
+    lose(&small);
+    let plan = small.expect(3, &["plan"]);
+    assert!(plan.stdout.contains("- redshift/usage_limit.cap is deleted"), "{}", plan.stdout);
+    small.expect(0, &["apply", "--yes"]);
+    assert_eq!(amounts(), [0; 0]);
+    // What somebody makes in its place is somebody's, until the workgroup goes.
+    made_by_hand(70);
+    lose(&small);
+    small.expect(0, &["plan"]);
+    small.expect(0, &["destroy", "--yes"]);
+    assert_eq!(amounts(), [0; 0]);
+}
+
+/// A stack of these resources.
+fn bare(resources: &str) -> String {
+    format!("stack: small\nresources:\n{resources}")
+}
+
+const GUARD: &str = "  guard: {kind: ec2/security_group, ingress: [{port: 5432, from: self}]}\n";
+const WASTE: &str = "  waste: {kind: s3/bucket, protect: false}\n";
+
+#[test]
+fn a_journal_that_is_younger_than_the_stack_hides_nothing() {
+    let small = TestEnvironment::empty();
+    small.write(STACK, &bare(&format!("{GUARD}{WASTE}")));
+    small.expect(0, &["apply", "--yes"]);
+    lose(&small);
+    // The new journal is about the group alone.
+    small.edit(STACK, "5432", "5439");
+    small.expect(0, &["apply", "--yes"]);
+    small.edit(STACK, WASTE, "");
+    let plan = small.expect(3, &["plan"]);
+    assert!(plan.stdout.contains("- s3/bucket.waste is deleted"), "{}", plan.stdout);
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+}
+
+#[test]
+fn what_another_machine_has_made_is_found_although_this_one_has_a_journal() {
+    let (here, mut there) = (TestEnvironment::empty(), TestEnvironment::empty());
+    here.write(STACK, &bare(GUARD));
+    here.expect(0, &["apply", "--yes"]);
+    let aws = Aws::of(&here);
+    there.set("TOWPATH_SANDBOX_PROXY", &aws.endpoint());
+    let more = format!("{GUARD}  second: {{kind: ec2/security_group, description: there}}\n{WASTE}");
+    there.write(STACK, &bare(&more));
+    there.expect(0, &["apply", "--yes"]);
+    let mut here = here;
+    here.set("TOWPATH_SANDBOX_PROXY", &aws.endpoint());
+    let plan = here.expect(3, &["plan"]);
+    for name in ["ec2/security_group.second", "s3/bucket.waste"] {
+        assert!(plan.stdout.contains(&format!("- {name} is deleted")), "{name}: {}", plan.stdout);
+    }
+    here.expect(0, &["apply", "--yes"]);
+    there.expect(3, &["plan"]);
 }

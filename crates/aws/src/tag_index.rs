@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use tokio::sync::OnceCell;
 use towpath_engine::fault::{Fault, FaultClass};
-use towpath_engine::kind::{Object, Tags, tag};
+use towpath_engine::kind::{Tags, tag};
 
 use crate::cloud::Cloud;
 use crate::fault::fault;
@@ -91,31 +91,17 @@ impl TagIndex {
         self.listed.get_or_try_init(read).await.cloned()
     }
 
-    /// Gives the objects that `is_near` picks their tags as far as they are known here. Returns those
-    /// of which the service must be asked: place among `objects`, and ARN.
-    pub(crate) async fn fill(
-        &self,
-        cloud: &Cloud,
-        objects: &mut [Object],
-        is_near: &(dyn Fn(&Object) -> bool + Sync),
-    ) -> Result<Vec<(usize, String)>, Fault> {
-        let mut open = Vec::new();
-        for (place, object) in objects.iter_mut().enumerate().filter(|(_, object)| is_near(object)) {
-            let Some(arn) = object.outputs.get("arn").and_then(|arn| arn.as_str()) else { continue };
-            let arn = arn.to_owned();
-            object.tags = self.remembered(&arn);
-            if object.tags.is_none() {
-                open.push((place, arn));
-            }
-        }
-        if open.len() > ONE_BY_ONE && self.is_allowed.load(Ordering::SeqCst) {
+    /// The tags of these ARNs as far as they are known here; of the others the service must be asked.
+    pub(crate) async fn known(&self, cloud: &Cloud, arns: &[&str]) -> Result<Vec<Option<Tags>>, Fault> {
+        let mut known: Vec<Option<Tags>> = arns.iter().map(|arn| self.remembered(arn)).collect();
+        let open = known.iter().filter(|tags| tags.is_none()).count();
+        if open > ONE_BY_ONE && self.is_allowed.load(Ordering::SeqCst) {
             let listed = self.listed(cloud).await?;
             self.was_asked.store(true, Ordering::SeqCst);
-            open.retain(|(place, arn)| {
-                objects[*place].tags = listed.get(arn).cloned();
-                objects[*place].tags.is_none()
-            });
+            for (tags, arn) in known.iter_mut().zip(arns).filter(|(tags, _)| tags.is_none()) {
+                *tags = listed.get(*arn).cloned();
+            }
         }
-        Ok(open)
+        Ok(known)
     }
 }

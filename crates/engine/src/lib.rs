@@ -19,6 +19,7 @@ pub mod lease;
 pub mod observe;
 pub mod plan;
 pub mod preflight;
+mod resume;
 pub mod schema;
 pub mod secret;
 pub mod stack;

@@ -1,14 +1,13 @@
 //! Reading the world once: one bulk list per kind, all kinds at the same time, and the look-ups of
 //! every spec. The result is a value; deciding what follows from it is `plan`'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures::future::{join_all, try_join_all};
 
 use crate::apply::retry::Retry;
 use crate::fault::{Fault, FaultClass};
-use crate::kind::{Object, Registry, Scope, tag};
-use crate::plan::user_tag;
+use crate::kind::{Object, Registry, Scope};
 use crate::stack::Stack;
 use crate::value::Value;
 
@@ -25,17 +24,6 @@ impl Observation {
     /// The objects of one kind.
     pub fn of(&self, kind: &str) -> &[Object] {
         self.objects.get(kind).map_or(&[], Vec::as_slice)
-    }
-
-    /// The kinds of which an object says by its tags that it is this stack's, or used by it.
-    pub fn kinds_of(&self, stack: &str) -> BTreeSet<String> {
-        let user = user_tag(stack);
-        let is_ours = |object: &Object| {
-            let tag = |name: &str| object.tags.as_ref().and_then(|tags| tags.get(name));
-            tag(tag::STACK).is_some_and(|owner| owner == stack) || tag(&user).is_some()
-        };
-        let ours = self.objects.iter().filter(|(_, objects)| objects.iter().any(is_ours));
-        ours.map(|(kind, _)| kind.clone()).collect()
     }
 }
 

@@ -139,7 +139,7 @@ async fn answer(
     service: &'static Service,
     operation: String,
     mut input: Value,
-    request: Request,
+    mut request: Request,
     effect: Option<Effect>,
 ) -> Response {
     let Some((name, function)) = service.operations.iter().find(|(name, _)| *name == operation) else {
@@ -149,6 +149,7 @@ async fn answer(
         for member in ["Tags", "tags", "TagSpecification"] {
             input.as_object_mut().map(|members| members.remove(member));
         }
+        request.body = rest::without_tags(request.body);
     }
     let (name, function) = (*name, *function);
     let result = match function {

@@ -55,7 +55,7 @@ use crate::wire::Wire;
 const STACK: &str = "stacks/small.yaml";
 
 /// The small project with its task replicating changes, behind a tap.
-fn replicating() -> (TestEnvironment, Wire) {
+pub(crate) fn replicating() -> (TestEnvironment, Wire) {
     let mut small = TestEnvironment::small();
     small.edit(STACK, "mode: full-load,", "mode: full-load-and-cdc,");
     // The task and its connection tests do real work, which no speed makes shorter.
@@ -69,6 +69,12 @@ fn replicating() -> (TestEnvironment, Wire) {
     (small, wire)
 }
 
+/// The calls around a change that a running task stands in the way of: it is marked, stopped, started again
+/// and its mark is settled.
+fn interrupted(change: &str) -> [&str; 5] {
+    ["dms:AddTagsToResource", "dms:StopReplicationTask", change, "dms:StartReplicationTask", "dms:AddTagsToResource"]
+}
+
 /// The first item of a list of DMS.
 #[track_caller]
 fn first(aws: &Aws, operation: &str, list: &str) -> Value {
@@ -77,7 +83,7 @@ fn first(aws: &Aws, operation: &str, list: &str) -> Value {
 
 /// The only replication task.
 #[track_caller]
-fn task(aws: &Aws) -> Value {
+pub(crate) fn task(aws: &Aws) -> Value {
     first(aws, "DescribeReplicationTasks", "ReplicationTasks")
 }
 
@@ -91,7 +97,7 @@ fn endpoint(aws: &Aws, direction: &str) -> Value {
 
 /// What the steps of a plan do, in their order: `action name`.
 #[track_caller]
-fn steps(project: &TestEnvironment, arguments: &[&str]) -> Vec<String> {
+pub(crate) fn steps(project: &TestEnvironment, arguments: &[&str]) -> Vec<String> {
     let plan = project.expect(3, &[arguments, &["--json"]].concat());
     let events = plan.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let plan = events.into_iter().find(|event| event["type"] == "plan").unwrap();
@@ -102,7 +108,7 @@ fn steps(project: &TestEnvironment, arguments: &[&str]) -> Vec<String> {
 
 /// Waits until something is so.
 #[track_caller]
-fn until(is_so: impl Fn() -> bool) {
+pub(crate) fn until(is_so: impl Fn() -> bool) {
     for _ in 0..400 {
         if is_so() {
             return;

@@ -11,16 +11,20 @@
 //! - `before:n`, `torn:n` and `after:n`, for every entry of the journal: what lies between calls cannot
 //!   be hit from outside, so the process kills itself there, by the same signal, when the hidden
 //!   variable `TOWPATH_KILL_AT_ENTRY` says so (`src/cli/mortal.rs`).
+//! - Each kill at a call once more, and then the stack's folder is lost (`POINT+lost`), as if the next run
+//!   were on another machine: whatever the next run needs must be in the account.
 //! - Two in a row: the run that recovers is killed as well.
 //! - `FAULT@OPERATION#n` for every other fault of the sandbox's catalogue and every call, reads too.
 //!   Then the run may also end well by itself, and what it leaves is looked at without another one.
 //!
 //! A test run takes a sample of the small stack: `TOWPATH_SEED=n` takes another one.
 //! `TOWPATH_SWEEP=long cargo test --test it sweep -- --nocapture` takes every point of the small stack
-//! and of the club, and says how many there were; that takes hours. A failure names its point:
+//! and of the club, and says how many there were; that takes hours. `TOWPATH_SWEEP=lost` takes every
+//! point of the small stack after which its folder is lost, and nothing else. A failure names its point:
 //! `TOWPATH_POINT='crash-after@dms:CreateEndpoint#2' cargo test --test it sweep::STORY` repeats it.
 
 mod points;
+mod replicating;
 pub(crate) mod stage;
 mod story;
 mod world;
@@ -35,8 +39,9 @@ use rand_chacha::ChaCha8Rng;
 use stage::{Accident, Played, play};
 use story::Story;
 
-/// How many points a usual test run takes of a story: at calls, at entries, and two in a row.
-const SAMPLE: [usize; 3] = [4, 2, 1];
+/// How many points a usual test run takes of a story: at calls, at calls with the folder lost, at entries,
+/// and two in a row.
+const SAMPLE: [usize; 4] = [3, 3, 2, 1];
 
 /// How many faults a usual test run takes of a story: at changes and at reads.
 const FAULTS: [usize; 2] = [5, 2];
@@ -55,6 +60,11 @@ fn is_long() -> bool {
     variable("TOWPATH_SWEEP").is_some_and(|size| size == "long")
 }
 
+/// Whether only points are taken after which the folder is lost, and all of them.
+fn only_lost() -> bool {
+    variable("TOWPATH_SWEEP").is_some_and(|size| size == "lost")
+}
+
 fn random(story: &Story) -> ChaCha8Rng {
     let seed: u64 = variable("TOWPATH_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(1);
     ChaCha8Rng::seed_from_u64(seed + story.name.len() as u64)
@@ -64,19 +74,28 @@ fn random(story: &Story) -> ChaCha8Rng {
 fn kill_everywhere(story: &Story) {
     let mut random = random(story);
     let (mut at_calls, mut at_entries) = points::kills(story);
-    let [calls, entries, pairs] = if is_long() { [at_calls.len(), at_entries.len(), PAIRS] } else { SAMPLE };
+    let mut lost: Vec<Accident> = at_calls.iter().map(Accident::and_lost).collect();
+    let [calls, losses, entries, pairs] = match (is_long(), only_lost()) {
+        (true, _) => [at_calls.len(), lost.len(), at_entries.len(), PAIRS],
+        (_, true) => [0, lost.len(), 0, 0],
+        _ => SAMPLE,
+    };
     at_calls.shuffle(&mut random);
+    lost.shuffle(&mut random);
     at_entries.shuffle(&mut random);
-    let all: Vec<&Accident> = at_calls.iter().chain(&at_entries).collect();
+    let all: Vec<&Accident> = at_calls.iter().chain(&lost).chain(&at_entries).collect();
     let mut pick = || all[random.random_range(0..all.len())].clone();
     let twice: Vec<Vec<Accident>> = (0..pairs).map(|_| vec![pick(), pick()]).collect();
-    let spare = at_calls.split_off(calls).into_iter().take(SPARE).map(|accident| vec![accident]).collect();
-    let once = at_calls.into_iter().chain(at_entries.into_iter().take(entries));
+    let spare = lost.split_off(losses).into_iter().take(SPARE).map(|accident| vec![accident]).collect();
+    let once = at_calls.into_iter().take(calls).chain(lost).chain(at_entries.into_iter().take(entries));
     sweep(story, once.map(|accident| vec![accident]).chain(twice).collect(), spare, 90);
 }
 
 /// Lets every fault happen at every call of the story, or a sample of them.
 fn fail_everywhere(story: &Story) {
+    if only_lost() {
+        return;
+    }
     let mut random = random(story);
     let (mut at_changes, mut at_reads) = points::faults(story);
     let [changes, reads] = if is_long() { [at_changes.len(), at_reads.len()] } else { FAULTS };
@@ -182,7 +201,7 @@ fn is_explained(ended: &Played) -> bool {
 #[test]
 fn a_create_whose_answer_was_lost_is_finished_by_the_same_run() {
     let story = story::applies(false).remove(0);
-    for call in ["ec2:CreateSecurityGroup#1", "iam:CreateRole#*", "s3:CreateBucket#1"] {
+    for call in ["ec2:CreateSecurityGroup#1", "iam:CreateRole#*", "s3:CreateBucket#1", "s3:PutBucketVersioning#1"] {
         let project = story.before.copy();
         let ended = play(&project, story.arguments, &Accident::fault(&format!("cut-after@{call}")));
         assert_eq!(ended.code, Some(0), "{call}: {}", ended.text);

@@ -32,14 +32,17 @@ fn numbered(calls: &[String]) -> Vec<String> {
     numbered
 }
 
+/// A kill before and one after every call that changes something.
+pub(super) fn at_calls(calls: &[String]) -> Vec<Accident> {
+    let calls = numbered(calls).into_iter().filter(|call| is_mutating(call));
+    calls.flat_map(|call| ["before", "after"].map(|when| Accident::fault(&format!("crash-{when}@{call}")))).collect()
+}
+
 /// Every kill at a call, and every kill at an entry.
 pub(super) fn kills(story: &Story) -> (Vec<Accident>, Vec<Accident>) {
-    let calls = numbered(&story.calls).into_iter().filter(|call| is_mutating(call));
-    let at_calls =
-        calls.flat_map(|call| ["before", "after"].map(|when| Accident::fault(&format!("crash-{when}@{call}"))));
     let entries =
         (1..=story.entries).flat_map(|entry| ["before", "torn", "after"].map(|when| format!("{when}:{entry}")));
-    (at_calls.collect(), entries.map(|entry| Accident::entry(&entry)).collect())
+    (at_calls(&story.calls), entries.map(|entry| Accident::entry(&entry)).collect())
 }
 
 /// Every fault at every call: those of changes and creates, and those of reads.

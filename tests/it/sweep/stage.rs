@@ -31,12 +31,24 @@ pub(crate) struct Accident {
     pub(crate) faults: Vec<String>,
     /// The journal entry at which the process dies, e.g. `torn:3`.
     pub(crate) entry: Option<String>,
+    /// Whether the stack's folder is lost afterwards: its journal, and what its lease says.
+    pub(crate) loses: bool,
 }
+
+/// How a point says that the stack's folder is lost.
+const LOST: &str = "+lost";
 
 impl Accident {
     /// As it is written in `TOWPATH_POINT`.
     pub(crate) fn read(text: &str) -> Self {
-        if text.contains('@') { Self::fault(text) } else { Self::entry(text) }
+        let (rest, loses) = text.strip_suffix(LOST).map_or((text, false), |rest| (rest, true));
+        let accident = if rest.contains('@') { Self::fault(rest) } else { Self::entry(rest) };
+        Self { loses, ..accident }
+    }
+
+    /// The same, and the stack's folder is lost.
+    pub(crate) fn and_lost(&self) -> Self {
+        Self { loses: true, ..self.clone() }
     }
 
     /// Whether the process does not outlive it.
@@ -46,21 +58,33 @@ impl Accident {
 
     /// One fault of the sandbox.
     pub(crate) fn fault(text: &str) -> Self {
-        Self { faults: vec![text.to_owned()], entry: None }
+        Self { faults: vec![text.to_owned()], ..Self::default() }
     }
 
     /// A death at a journal entry.
     pub(crate) fn entry(text: &str) -> Self {
-        Self { faults: Vec::new(), entry: Some(text.to_owned()) }
+        Self { entry: Some(text.to_owned()), ..Self::default() }
     }
 }
 
 impl fmt::Display for Accident {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts: Vec<&str> = self.faults.iter().chain(&self.entry).map(String::as_str).collect();
-        formatter.write_str(&parts.join("+"))
+        formatter.write_str(&parts.join("+"))?;
+        formatter.write_str(if self.loses { LOST } else { "" })
     }
 }
+
+/// How fast the sandbox goes, and whether tasks carry real rows in it.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) speed: f64,
+    /// Whether PostgreSQL runs.
+    pub(super) has_data: bool,
+}
+
+/// Nothing but states that pass.
+const EMPTY: Pace = Pace { speed: SPEED, has_data: false };
 
 /// How a command ended.
 pub(crate) struct Played {
@@ -76,15 +100,20 @@ pub(crate) struct Played {
 
 /// Runs a command to its end or its death.
 pub(crate) fn play(environment: &TestEnvironment, arguments: &[&str], accident: &Accident) -> Played {
+    play_at(EMPTY, environment, arguments, accident)
+}
+
+/// The same at a pace of its own.
+pub(crate) fn play_at(pace: Pace, environment: &TestEnvironment, arguments: &[&str], accident: &Accident) -> Played {
     let child: Arc<Mutex<Option<Child>>> = Arc::default();
     let calls: Arc<Mutex<Vec<String>>> = Arc::default();
     // Nothing is killed before there is a process.
     let mut slot = child.lock().unwrap_or_else(PoisonError::into_inner);
-    let sandbox = serve(environment, accident, &child, &calls);
+    let sandbox = serve(pace, environment, accident, &child, &calls);
     let written = environment.path().join("written");
     let out = File::create(&written).unwrap();
     let mut command = environment.command(arguments);
-    command.env("TOWPATH_SPEED", SPEED.to_string()).env("TOWPATH_SANDBOX_PROXY", sandbox.endpoint());
+    command.env("TOWPATH_SPEED", pace.speed.to_string()).env("TOWPATH_SANDBOX_PROXY", sandbox.endpoint());
     if let Some(entry) = &accident.entry {
         command.env("TOWPATH_KILL_AT_ENTRY", entry);
     }
@@ -93,6 +122,9 @@ pub(crate) fn play(environment: &TestEnvironment, arguments: &[&str], accident: 
     drop(slot);
     let code = wait(&child, &written);
     RUNTIME.block_on(sandbox.shutdown());
+    if accident.loses {
+        lose(environment);
+    }
     let calls = std::mem::take(&mut *calls.lock().unwrap_or_else(PoisonError::into_inner));
     let was_struck =
         if accident.kills() { code.is_none() } else { accident.faults.iter().all(|fault| reached(fault, &calls)) };
@@ -113,7 +145,7 @@ pub(crate) struct Quiet(Option<Sandbox>);
 impl Quiet {
     /// Serves it.
     pub(crate) fn of(environment: &TestEnvironment) -> Self {
-        Self(Some(serve(environment, &Accident::default(), &Arc::default(), &Arc::default())))
+        Self(Some(serve(EMPTY, environment, &Accident::default(), &Arc::default(), &Arc::default())))
     }
 
     /// A client of it.
@@ -130,21 +162,36 @@ impl Drop for Quiet {
     }
 }
 
+/// Loses the folders of all stacks, not the sandbox's world.
+fn lose(environment: &TestEnvironment) {
+    for entry in std::fs::read_dir(environment.path().join(".towpath")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() != "sandbox" && entry.path().is_dir() {
+            std::fs::remove_dir_all(entry.path()).unwrap();
+        }
+    }
+}
+
 fn serve(
+    pace: Pace,
     environment: &TestEnvironment,
     accident: &Accident,
     child: &Arc<Mutex<Option<Child>>>,
     calls: &Arc<Mutex<Vec<String>>>,
 ) -> Sandbox {
     let mut options = Options::new(environment.path().join(".towpath/sandbox"));
-    options.speed = SPEED;
+    options.speed = pace.speed;
     options.faults = accident.faults.iter().map(|fault| fault.parse::<Fault>().unwrap()).collect();
     let (victim, calls) = (child.clone(), calls.clone());
     options.crash = Some(Arc::new(move || kill(&victim)));
     options.watch = Some(Arc::new(move |call| {
         calls.lock().unwrap_or_else(PoisonError::into_inner).push(call.to_owned());
     }));
-    RUNTIME.block_on(Sandbox::start(options)).unwrap()
+    let sandbox = RUNTIME.block_on(Sandbox::start(options)).unwrap();
+    if pace.has_data {
+        RUNTIME.block_on(sandbox.ensure_postgres()).unwrap();
+    }
+    sandbox
 }
 
 /// SIGKILL from outside; returns when the process is dead.

@@ -30,7 +30,7 @@ static SECRET: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(:secret:.*)-[A-Z
 
 /// Members of records that say when, how often or by which run rather than what. The port is that
 /// of the project's own database server, the zone that of a subnet by chance.
-const FLEETING: [&str; 15] = [
+const FLEETING: [&str; 17] = [
     "created",
     "changed",
     "id",
@@ -43,6 +43,10 @@ const FLEETING: [&str; 15] = [
     "private_address",
     "roles_in_sync_at",
     "towpath:run",
+    // Which stretch of a task's work was stopped, if that is not settled yet.
+    "towpath:resume",
+    // Names the limit's id as well, except right after a kill.
+    "towpath:limit:serverless-compute:monthly",
     // Of the password of a source that each sandbox makes up for itself.
     "towpath:secret",
     "Port",

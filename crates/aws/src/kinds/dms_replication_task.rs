@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_databasemigration::types::{MigrationTypeValue, ReplicationTask as Live};
+use aws_smithy_types::date_time::Format;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -136,7 +137,7 @@ fn mappings(spec: &Spec) -> Result<String, Fault> {
 
 fn time(text: Option<&String>) -> Result<Option<aws_smithy_types::DateTime>, Fault> {
     let parse = |text: &String| {
-        aws_smithy_types::DateTime::from_str(text, aws_smithy_types::date_time::Format::DateTimeWithOffset)
+        aws_smithy_types::DateTime::from_str(text, Format::DateTimeWithOffset)
             .map_err(|error| invalid(format!("`cdc_start_time` is no RFC 3339 time: {error}")))
     };
     text.map(parse).transpose()
@@ -182,11 +183,14 @@ fn object(live: Live) -> Object {
         map.extend(dms_work::live(live.table_mappings, live.replication_task_settings.as_ref()));
         map.retain(|_, value| !value.is_null());
     }
-    let loaded = live.replication_task_stats.is_some_and(|stats| stats.full_load_finish_date.is_some());
+    let stats = live.replication_task_stats.as_ref();
+    let loaded = stats.is_some_and(|stats| stats.full_load_finish_date.is_some());
+    let started = stats.and_then(|stats| stats.start_date?.fmt(Format::DateTime).ok());
     Object {
         outputs: Outputs::from([
             ("failure".to_owned(), json!(live.last_failure_message)),
             ("loaded".to_owned(), json!(loaded)),
+            ("started".to_owned(), json!(started)),
             ("stop_reason".to_owned(), json!(live.stop_reason)),
             ("arn".to_owned(), json!(live.replication_task_arn)),
             ("name".to_owned(), json!(identity)),
@@ -360,6 +364,12 @@ impl Kind for ReplicationTask {
         dms_work::ended(object)
     }
 
+    /// By its beginning. Source: DMS API reference, `ReplicationTaskStats.StartDate`: "the date the replication
+    /// task was started either with a fresh start or a resume".
+    fn stretch(&self, object: &Object) -> Option<String> {
+        dms_common::text(object, "started")
+    }
+
     fn examples(&self, _place: &Place) -> Vec<Example> {
         Vec::new()
     }
@@ -433,6 +443,19 @@ mod tests {
         let failed = ended("failed", "Stop Reason FATAL_ERROR Error Level FATAL", "cdc");
         assert_eq!(failed, Some(Err("FATAL_ERROR".to_owned())));
         assert!(matches!(ended("stopped", "Stop Reason RECOVERABLE_ERROR", "cdc"), Some(Err(_))));
+    }
+
+    #[test]
+    fn each_start_makes_another_stretch_of_work() {
+        let kind = ReplicationTask::new(Cloud::offline());
+        let stretch = |seconds: Option<f64>| {
+            let start = seconds.map(aws_smithy_types::DateTime::from_secs_f64);
+            let stats = ReplicationTaskStats::builder().set_start_date(start).build();
+            kind.stretch(&object(Live::builder().replication_task_stats(stats).build()))
+        };
+        assert_eq!(stretch(Some(1_780_000_000.25)).as_deref(), Some("2026-05-28T20:26:40.25Z"));
+        assert_ne!(stretch(Some(1_780_000_000.25)), stretch(Some(1_780_000_000.5)));
+        assert_eq!(stretch(None), None);
     }
 
     #[test]

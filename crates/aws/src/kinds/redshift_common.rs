@@ -48,26 +48,44 @@ pub(super) fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Fault> {
     })
 }
 
-/// Fills in the tags of `objects`. The service has no batch read of tags, so only objects whose
-/// names begin like the stack's or stand in it are asked for theirs, unless the run looks everywhere.
+/// Fills in the tags of `objects`.
 pub(super) async fn read_tags(cloud: &Cloud, objects: &mut [Object]) -> Result<(), Fault> {
+    let named: Vec<(String, String)> =
+        objects.iter().map(|object| (object.identity.clone(), text(object, "arn").unwrap_or_default())).collect();
+    for (object, tags) in objects.iter_mut().zip(tags_if_near(cloud, &named).await?) {
+        object.tags = tags;
+    }
+    Ok(())
+}
+
+/// The tags of things by name and ARN. The service has no batch read of tags, so only those whose names
+/// begin like the stack's or stand in it are asked for theirs, unless the run looks everywhere.
+pub(super) async fn tags_if_near(cloud: &Cloud, named: &[(String, String)]) -> Result<Vec<Option<Tags>>, Fault> {
     let prefix = format!("{}-", cloud.place().stack.to_lowercase().replace('_', "-"));
     let everywhere = cloud.looks_everywhere();
-    let is_near =
-        |object: &Object| everywhere || object.identity.starts_with(&prefix) || cloud.has_heard(&object.identity);
-    let open = cloud.tag_index().fill(cloud, objects, &is_near).await?;
+    let is_near = |name: &str| everywhere || name.starts_with(&prefix) || cloud.has_heard(name);
+    let near = named.iter().enumerate().filter(|(_, (name, arn))| is_near(name) && !arn.is_empty());
+    let (places, arns): (Vec<usize>, Vec<&str>) = near.map(|(place, (_, arn))| (place, arn.as_str())).unzip();
+    let mut tags = vec![None; named.len()];
+    let mut open = Vec::new();
+    for (place, known) in places.into_iter().zip(cloud.tag_index().known(cloud, &arns).await?) {
+        if known.is_none() {
+            open.push((place, named[place].1.clone()));
+        }
+        tags[place] = known;
+    }
     let asked = futures::stream::iter(open.into_iter().map(|(place, arn)| async move {
         let tags = list_tags(cloud, &arn).await?;
         Ok::<_, Fault>((place, arn, tags))
     }));
     let asked: Vec<_> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
-    for (place, arn, tags) in asked {
-        if let Some(tags) = &tags {
-            cloud.tag_index().keep(&arn, tags);
+    for (place, arn, found) in asked {
+        if let Some(found) = &found {
+            cloud.tag_index().keep(&arn, found);
         }
-        objects[place].tags = tags;
+        tags[place] = found;
     }
-    Ok(())
+    Ok(tags)
 }
 
 async fn list_tags(cloud: &Cloud, arn: &str) -> Result<Option<Tags>, Fault> {
@@ -81,11 +99,15 @@ async fn list_tags(cloud: &Cloud, arn: &str) -> Result<Option<Tags>, Fault> {
 
 /// Adds or overwrites tags.
 pub(super) async fn add_tags(cloud: &Cloud, object: &Object, tags: &Tags) -> Result<(), Fault> {
+    add_tags_to(cloud, &text(object, "arn").unwrap_or_default(), tags).await
+}
+
+/// The same for an object that is known by its ARN.
+pub(super) async fn add_tags_to(cloud: &Cloud, arn: &str, tags: &Tags) -> Result<(), Fault> {
     let call = cloud.redshift_serverless().await.tag_resource();
-    let arn = text(object, "arn").unwrap_or_default();
-    let written = call.resource_arn(&arn).set_tags(Some(sdk_tags(tags)?)).send().await;
+    let written = call.resource_arn(arn).set_tags(Some(sdk_tags(tags)?)).send().await;
     // Whatever became of it.
-    cloud.tag_index().forget(&arn);
+    cloud.tag_index().forget(arn);
     written.map(drop).map_err(fault("redshift-serverless:TagResource"))
 }
 

@@ -1,8 +1,11 @@
 //! `redshift/usage_limit`: a brake on what a workgroup may cost.
 //!
-//! In place: amount and what happens when it is reached. Replacement: workgroup, usage, period.
-//! Limits carry no tags and no names: one is known by its workgroup, usage and period, of which AWS
-//! keeps one each, so a stack takes over the limit that it finds there. Costs nothing.
+//! In place: amount and what happens when it is reached. Replacement: workgroup, usage, period. Costs nothing.
+//!
+//! Limits carry no tags and no names. One is known by its workgroup, usage and period, of which AWS keeps one
+//! each, and whose it is stands in a tag of its workgroup, `towpath:limit:USAGE:PERIOD`: written before the
+//! limit is made, so that a run that is killed in between finds it again, and once more with the limit's id
+//! afterwards, so that one which somebody makes in its place later is not taken for it.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Tags,
+    DeleteOptions, Example, Facts, Kind, Object, Outputs, Pauses, Place, Readiness, Scope, Tags, tag,
 };
 use towpath_engine::value::Value;
 
 use super::dms_common::{SYNCHRONOUS, SYNCHRONOUS_POLL, state, text};
 use super::redshift_common;
 use crate::cloud::Cloud;
-use crate::fault::fault;
+use crate::fault::{fault, unfinished};
 
 /// The block of a `redshift/usage_limit`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -116,6 +119,9 @@ impl Period {
     }
 }
 
+/// The beginning of the tags of a workgroup that say whose its limits are.
+const OWNER: &str = "towpath:limit:";
+
 /// The kind `redshift/usage_limit`.
 pub struct UsageLimit {
     cloud: Cloud,
@@ -125,6 +131,14 @@ impl UsageLimit {
     /// The kind over a cloud.
     pub fn new(cloud: Cloud) -> Self {
         Self { cloud }
+    }
+
+    /// Says on the workgroup whose a limit is: before it has an id, and afterwards.
+    async fn own(&self, workgroup: &str, limit: &str, id: Option<&str>, tags: &Tags) -> Result<(), Fault> {
+        let (Some(stack), Some(resource)) = (tags.get(tag::STACK), tags.get(tag::RESOURCE)) else { return Ok(()) };
+        let owner = [Some(stack.as_str()), Some(resource), id].into_iter().flatten().collect::<Vec<_>>().join("/");
+        let tags = Tags::from([(owner_tag(limit), owner)]);
+        redshift_common::add_tags_to(&self.cloud, workgroup, &tags).await
     }
 
     async fn workgroup_arn(&self, name: &str) -> Result<String, Fault> {
@@ -142,8 +156,34 @@ fn identity(workgroup: &str, usage: &str, period: &str) -> String {
     format!("{workgroup}/{usage}/{period}")
 }
 
-fn object(live: &Live, workgroups: &BTreeMap<String, String>) -> Option<Object> {
-    let workgroup = workgroups.get(live.resource_arn.as_deref()?)?;
+/// The tag of a workgroup that says whose the limit of this identity is.
+fn owner_tag(limit: &str) -> String {
+    let own = limit.split_once('/').map_or(limit, |(_, own)| own);
+    format!("{OWNER}{}", own.replace('/', ":"))
+}
+
+/// The tags that a limit would carry, from those of its workgroup. What names another id was said of a limit
+/// that is gone.
+fn owner(tags: &Tags, limit: &str, id: Option<&str>) -> Tags {
+    let parts: Vec<&str> = tags.get(&owner_tag(limit)).map(|said| said.split('/').collect()).unwrap_or_default();
+    match parts[..] {
+        [stack, resource, ref of @ ..] if of.is_empty() || of.first().copied() == id => {
+            Tags::from([(tag::STACK.to_owned(), stack.to_owned()), (tag::RESOURCE.to_owned(), resource.to_owned())])
+        }
+        _ => Tags::new(),
+    }
+}
+
+/// A workgroup as its limits know it.
+struct Limited {
+    name: String,
+    /// Its tags, where they were read.
+    tags: Option<Tags>,
+}
+
+fn object(live: &Live, workgroups: &BTreeMap<String, Limited>) -> Option<Object> {
+    let arn = live.resource_arn.as_deref()?;
+    let Limited { name: workgroup, tags } = workgroups.get(arn)?;
     let read = |text: &str| serde_json::from_value(json!(text)).ok();
     let usage = live.usage_type.as_ref()?.as_str();
     let period = live.period.as_ref().map_or("monthly", UsageLimitPeriod::as_str);
@@ -155,14 +195,16 @@ fn object(live: &Live, workgroups: &BTreeMap<String, String>) -> Option<Object> 
         breach_action: live.breach_action.as_ref().and_then(|action| read(action.as_str())),
     };
     let identity = identity(workgroup, usage, period);
+    let tags = tags.as_ref().map(|tags| owner(tags, &identity, live.usage_limit_id.as_deref()));
     Some(Object {
         outputs: Outputs::from([
             ("arn".to_owned(), json!(live.usage_limit_arn)),
             ("id".to_owned(), json!(live.usage_limit_id)),
             ("name".to_owned(), json!(identity)),
+            ("workgroup_arn".to_owned(), json!(arn)),
         ]),
         state: state(&spec),
-        tags: None,
+        tags,
         readiness: Readiness::Ready,
         running: false,
         pending: Value::Null,
@@ -218,19 +260,24 @@ impl Kind for UsageLimit {
             return Ok(Vec::new());
         }
         let workgroups = redshift_common::workgroups(&self.cloud).await?;
-        let names: BTreeMap<String, String> = workgroups
-            .into_iter()
-            .filter_map(|workgroup| Some((workgroup.workgroup_arn?, workgroup.workgroup_name?)))
-            .collect();
-        Ok(limits.iter().filter_map(|limit| object(limit, &names)).collect())
+        let named = workgroups.into_iter().filter_map(|one| one.workgroup_name.zip(one.workgroup_arn));
+        let has_limit = |arn: &String| limits.iter().any(|limit| limit.resource_arn.as_ref() == Some(arn));
+        let named: Vec<(String, String)> = named.filter(|(_, arn)| has_limit(arn)).collect();
+        let tags = redshift_common::tags_if_near(&self.cloud, &named).await?;
+        let limited = named.into_iter().zip(tags).map(|((name, arn), tags)| (arn, Limited { name, tags })).collect();
+        Ok(limits.iter().filter_map(|limit| object(limit, &limited)).collect())
     }
 
-    async fn create(&self, name: &str, spec: &Spec, _tags: &Tags) -> Result<String, Fault> {
+    async fn create(&self, name: &str, spec: &Spec, tags: &Tags) -> Result<String, Fault> {
         let arn = self.workgroup_arn(&spec.workgroup).await?;
+        if self.list(&Scope::All).await?.iter().any(|other| other.identity == name && other.owner().is_none()) {
+            return Err(taken(name));
+        }
+        self.own(&arn, name, None, tags).await?;
         let client = self.cloud.redshift_serverless().await;
-        client
+        let made = client
             .create_usage_limit()
-            .resource_arn(arn)
+            .resource_arn(&arn)
             .usage_type(spec.usage.unwrap_or_default().to_sdk())
             .amount(spec.amount)
             .period(spec.period.unwrap_or_default().to_sdk())
@@ -238,6 +285,8 @@ impl Kind for UsageLimit {
             .send()
             .await
             .map_err(fault("redshift-serverless:CreateUsageLimit"))?;
+        let id = made.usage_limit.and_then(|limit| limit.usage_limit_id);
+        self.own(&arn, name, id.as_deref(), tags).await.map_err(unfinished)?;
         Ok(name.to_owned())
     }
 
@@ -261,8 +310,24 @@ impl Kind for UsageLimit {
         call.send().await.map(drop).map_err(fault("redshift-serverless:DeleteUsageLimit"))
     }
 
+    async fn tag(&self, object: &Object, tags: &Tags) -> Result<(), Fault> {
+        let arn = text(object, "workgroup_arn").unwrap_or_default();
+        self.own(&arn, &object.identity, text(object, "id").as_deref(), tags).await
+    }
+
     fn examples(&self, _place: &Place) -> Vec<Example> {
         Vec::new()
+    }
+}
+
+/// The fault of a limit that somebody else has made: what stands on the workgroup must not claim it.
+fn taken(name: &str) -> Fault {
+    Fault {
+        class: FaultClass::AlreadyExists,
+        operation: "redshift-serverless:CreateUsageLimit".to_owned(),
+        code: "ConflictException".to_owned(),
+        message: format!("there is a limit `{name}` already"),
+        request_id: None,
     }
 }
 
@@ -280,10 +345,20 @@ mod tests {
             .amount(8)
             .breach_action(UsageLimitBreachAction::EmitMetric)
             .build();
-        let names = BTreeMap::from([("arn:w".to_owned(), "club-wg".to_owned())]);
-        let object = object(&live, &names).unwrap();
-        assert_eq!(object.identity, "club-wg/serverless-compute/daily");
-        assert_eq!(object.state["breach_action"], "emit-metric");
+        let tagged = |said: &str| {
+            let tags = Tags::from([("towpath:limit:serverless-compute:daily".to_owned(), said.to_owned())]);
+            let limited = Limited { name: "club-wg".to_owned(), tags: Some(tags) };
+            object(&live, &BTreeMap::from([("arn:w".to_owned(), limited)])).unwrap()
+        };
+        let ours = tagged("club/cap/u-1");
+        assert_eq!(ours.identity, "club-wg/serverless-compute/daily");
+        assert_eq!(ours.state["breach_action"], "emit-metric");
+        for said in ["club/cap/u-1", "club/cap"] {
+            assert_eq!(tagged(said).owner(), Some(("club", "cap")), "{said}");
+        }
+        for said in ["club/cap/u-0", "club", ""] {
+            assert_eq!(tagged(said).owner(), None, "{said}");
+        }
         assert_eq!(super::object(&live, &BTreeMap::new()), None, "the workgroup of another account or time");
     }
 }

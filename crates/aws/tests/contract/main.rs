@@ -234,9 +234,9 @@ async fn live_and_die(world: &World, kind: &dyn AnyKind, case: &Case) {
         assert_eq!(object.outputs.get(&output), Some(&value), "{what}: the output `{output}` is not as predicted");
     }
     assert_as_declared(kind, &what, &spec, &object);
+    let owner = (world.place.stack.as_str(), case.name.as_str());
+    assert_eq!(object.owner(), Some(owner), "{what} is not listed with its owner");
     if kind.facts().taggable {
-        let owner = (world.place.stack.as_str(), case.name.as_str());
-        assert_eq!(object.owner(), Some(owner), "{what} is not listed with its tags");
         tag_once(world, kind, &what, &object).await;
     }
     for changed in &case.changed {

@@ -69,7 +69,6 @@ impl World {
             (tag::STACK.to_owned(), self.place.stack.clone()),
             (tag::RESOURCE.to_owned(), name.to_owned()),
         ]);
-        let tags = if kind.facts().taggable { tags } else { Tags::new() };
         let identity = self.insist(kind.kind(), || kind.create(&physical, &spec, &tags)).await;
         self.ready(kind, &identity).await
     }

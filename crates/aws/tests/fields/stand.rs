@@ -50,10 +50,7 @@ pub(crate) struct Planned {
 impl Planned {
     /// The live subject.
     pub(crate) fn subject(&self, kind: &str) -> Option<&Object> {
-        self.observation.of(kind).iter().find(|object| {
-            object.owner() == Some(("club", SUBJECT))
-                || self.registry.get(kind).is_some_and(|kind| !kind.facts().taggable)
-        })
+        self.observation.of(kind).iter().find(|object| object.owner() == Some(("club", SUBJECT)))
     }
 }
 

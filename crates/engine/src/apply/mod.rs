@@ -1,8 +1,8 @@
 //! Carrying out a plan: the only module that acts.
 //!
 //! `run` walks the plan's graph; `turns` says who may call, longest path first and so many at once; `step` carries out
-//! one step, from the journalled intent to the object that is as wanted; `retry` and `poll` say
-//! when a call is repeated and how one list serves all who wait. Nothing is undone after a
+//! one step, from the journalled intent to the object that is as wanted; `work` stops and starts what runs; `retry`
+//! and `poll` say when a call is repeated and how one list serves all who wait. Nothing is undone after a
 //! failure: independent branches go on, and the next run continues.
 
 mod poll;
@@ -10,10 +10,11 @@ pub mod retry;
 mod step;
 mod turns;
 mod wait;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -110,6 +111,8 @@ struct Run<'a> {
     lists: poll::Lists,
     quiet: retry::Quiet,
     turns: turns::Turns,
+    /// Work that was found stopped by somebody else: it is not this run's to start.
+    stopped: Mutex<BTreeSet<Address>>,
     /// Steps that are under way.
     begun: AtomicUsize,
 }
@@ -129,6 +132,7 @@ pub async fn run(plan: &Plan, verb: &str, context: &Context<'_>) -> Result<Summa
         lists: poll::Lists::default(),
         quiet: retry::Quiet::default(),
         turns: turns::Turns::new(context.parallelism),
+        stopped: Mutex::default(),
         begun: AtomicUsize::new(0),
     };
     run.record(Record::Began { verb: verb.to_owned(), stack_hash: plan.stack_hash.clone() }).await?;
@@ -162,6 +166,10 @@ impl Run<'_> {
         let event = Event { at: self.elapsed(self.began), kind };
         // Nobody listens any more: events may be dropped, the journal may not.
         let _closed = self.context.events.send(event).is_err();
+    }
+
+    fn stopped(&self) -> MutexGuard<'_, BTreeSet<Address>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stops(&self, lost: bool) -> bool {

@@ -1,4 +1,4 @@
-//! Random stacks, edits, moves, changes behind our back, troubles and deaths against the model of
+//! Random stacks, edits, moves, changes behind our back, troubles, deaths and lost journals against the model of
 //! `testing::complaints`: after quiet runs the plan is empty and the world is what the stack says; a
 //! run that says it is complete leaves nothing to plan; what was moved stays the same object.
 //!
@@ -212,6 +212,10 @@ async fn tell(seed: u64) -> Result<(), String> {
         let misled = endanger(&mut random, &scene);
         let first = scene.attempt(&stack, &options).await;
         scene.restart();
+        // Lost tags are found again by the journal alone.
+        if !misled && random.random_bool(0.3) {
+            scene.forget();
+        }
         let of = |error: String| format!("chapter {chapter}:\n{text}\nfirst {first:?}\n{error}");
         if !misled && first.as_ref().is_some_and(super::Summary::is_complete) {
             let plan = scene.plan(&stack, &options).await.map_err(|fault| of(fault.to_string()))?;

@@ -119,7 +119,7 @@ impl One<'_> {
     }
 
     /// How to wait for the object, for as long as the stack or else the kind says.
-    fn poll(&self) -> Poll {
+    pub(super) fn poll(&self) -> Poll {
         let poll = self.kind.facts().poll;
         Poll { give_up: self.step.give_up.unwrap_or(poll.give_up), ..poll }
     }
@@ -301,11 +301,11 @@ impl One<'_> {
     }
 
     /// Whether an object without tags is the one that a create of this step has made whose answer
-    /// was lost, together with its tags. Kinds without tags go by their names alone.
+    /// was lost, together with its tags.
     fn is_untagged_make(&self, object: &Object, unknown: bool) -> bool {
         let untagged = object.tags.as_ref().is_none_or(std::collections::BTreeMap::is_empty);
         let is_shared = !self.step.tags.contains_key(tag::STACK);
-        !self.kind.facts().taggable || is_shared || (untagged && unknown)
+        is_shared || (untagged && unknown)
     }
 
     fn foreign(&self, object: &Object) -> Fault {
@@ -366,7 +366,7 @@ impl One<'_> {
         }
     }
 
-    async fn required(&self, identity: &str) -> Result<Object, Fault> {
+    pub(super) async fn required(&self, identity: &str) -> Result<Object, Fault> {
         self.find(identity).await?.ok_or_else(|| {
             Fault::local(
                 FaultClass::NotFound,
@@ -377,7 +377,12 @@ impl One<'_> {
     }
 
     /// Waits for the next attempt or returns the fault.
-    async fn again(&self, fault: &Fault, attempt: &mut u32, began: chrono::DateTime<chrono::Utc>) -> Result<(), Halt> {
+    pub(super) async fn again(
+        &self,
+        fault: &Fault,
+        attempt: &mut u32,
+        began: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), Halt> {
         let busy = self.poll().give_up;
         let Some(delay) = self.retry.delay(&fault.operation, fault, *attempt, self.retry.since(began), busy) else {
             return Err(fault.clone().into());
@@ -441,46 +446,6 @@ impl One<'_> {
                 Err(fault) => self.again(&fault, &mut attempt, began).await?,
             }
         }
-    }
-
-    /// Stops or starts running work. Before a stop it is journalled that it must run again.
-    async fn turn(&self, wanted: bool) -> Result<Outcome, Halt> {
-        let (facts, poll) = (self.kind.facts(), self.poll());
-        let began = self.run.context.clock.now();
-        let deleted =
-            self.run.plan.steps.iter().any(|step| step.action == Action::Delete && step.address == self.step.address);
-        if !wanted && !deleted {
-            self.record(Record::MustResume {
-                address: self.step.address.clone(),
-                identity: self.step.identity.clone(),
-            })
-            .await?;
-        }
-        let mut attempt = 0;
-        loop {
-            let object = self.required(&self.step.identity).await?;
-            let is_over = wanted && self.kind.ended(&object) == Some(Ok(()));
-            if object.readiness == Readiness::Ready && (object.running == wanted || is_over) {
-                return Ok(Outcome::Done { outputs: with_identity(&object), recovered: false });
-            }
-            self.may_call()?;
-            if let Readiness::Pending(status) = &object.readiness {
-                // What is starting cannot be stopped yet, and what is stopping cannot be started.
-                if self.retry.since(began) >= poll.give_up || self.is_interrupted() {
-                    return Ok(Outcome::InProgress(status.clone()));
-                }
-                self.sleep(poll.interval).await;
-                continue;
-            }
-            self.may_change().await?;
-            let call = if wanted { self.kind.resume(&object).await } else { self.kind.pause(&object).await };
-            match call {
-                Ok(()) => break,
-                Err(fault) => self.again(&fault, &mut attempt, began).await?,
-            }
-        }
-        let identity = self.step.identity.clone();
-        self.wait(&Goal::Running { identity: &identity, wanted }, facts.update.typical, poll).await
     }
 }
 

@@ -331,7 +331,7 @@ fn work_that_a_dead_run_stopped_is_started_by_the_next() {
         scene.cloud.tamper("pipe/task", "shop-load", |_, _, running| *running = true);
         let plan = scene.plan(&stack(&changed), &Options::default()).await.unwrap();
         // The program dies when the endpoint is changed and the task stands still.
-        let done = scene.written() + 6;
+        let done = scene.written() + 5;
         scene.tear(crate::testing::Tear::After(done));
         assert!(scene.carry_out(&plan).await.is_none());
         scene.restart();

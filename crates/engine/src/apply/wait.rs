@@ -108,7 +108,7 @@ impl One<'_> {
     /// them it would be nobody's.
     async fn complete_tags(&self, goal: &Goal<'_>, objects: &[Object]) -> Result<(), Halt> {
         let Goal::Ready { identity, .. } = goal else { return Ok(()) };
-        if self.step.action != Action::Create || !self.kind.facts().taggable {
+        if self.step.action != Action::Create {
             return Ok(());
         }
         let Some(object) = find(objects, identity) else { return Ok(()) };

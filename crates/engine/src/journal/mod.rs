@@ -1,7 +1,7 @@
 //! The intent log of a stack: what a run meant to do, on disk before it does it.
 //!
-//! It is needed for nothing but resuming and history; without it, names and ownership tags find
-//! everything again. It is not a state file and not a debug log.
+//! It is needed for nothing but saving calls and history; without it, names and tags find everything
+//! again, at any moment of any run. It is not a state file and not a debug log.
 
 mod file;
 mod memory;
@@ -10,8 +10,6 @@ mod replay;
 pub use file::FileJournal;
 pub use memory::MemoryJournal;
 pub use replay::{Replay, replay};
-
-use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -44,11 +42,13 @@ pub enum Record {
         /// Hash of the stack.
         stack_hash: String,
     },
-    /// Every kind was looked at, as it must be where no journal says where to look. From here on the
-    /// journal knows every kind that holds an object of the stack.
-    Looked {
-        /// Those that did.
-        kinds: BTreeSet<String>,
+    /// What the run has seen of the stack and no earlier entry tells. The next plan of this machine reads these
+    /// kinds even where the stack names them no more; without a journal it reads every kind.
+    Seen {
+        /// Kinds of which there are objects of the stack.
+        kinds: Vec<String>,
+        /// Runs that made them.
+        runs: Vec<String>,
     },
     /// The run does what a saved plan says.
     Saved {
@@ -95,13 +95,6 @@ pub enum Record {
         action: Action,
         /// Why.
         fault: Fault,
-    },
-    /// Work was stopped for a change and must be started again, whatever happens in between.
-    MustResume {
-        /// Resource.
-        address: Address,
-        /// Physical name or id.
-        identity: String,
     },
     /// The run is over.
     Ended {

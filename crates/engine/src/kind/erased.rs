@@ -38,6 +38,7 @@ pub trait AnyKind: Send + Sync {
     fn normalise(&self, value: Value) -> Value;
     fn order(&self, before: &Value, after: &Value, groups: Vec<String>) -> Vec<String>;
     fn ended(&self, object: &Object) -> Option<Result<(), String>>;
+    fn stretch(&self, object: &Object) -> Option<String>;
     fn examples(&self, place: &Place) -> Vec<Example>;
     async fn preflight(&self, spec: &Value) -> Result<Vec<String>, Fault>;
     async fn look_up(&self, spec: Value) -> Result<Value, Fault>;
@@ -166,6 +167,9 @@ impl<K: Kind> AnyKind for Of<K> {
     }
     fn ended(&self, object: &Object) -> Option<Result<(), String>> {
         self.kind.ended(object)
+    }
+    fn stretch(&self, object: &Object) -> Option<String> {
+        self.kind.stretch(object)
     }
     fn examples(&self, place: &Place) -> Vec<Example> {
         self.kind.examples(place)

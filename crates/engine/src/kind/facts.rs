@@ -145,7 +145,8 @@ pub struct Facts {
     pub holds: Option<&'static str>,
     /// Longest physical name.
     pub name_limit: usize,
-    /// Whether objects carry tags at all.
+    /// Whether objects carry any tag. Where they carry none, the kind keeps and tells whose they are and no
+    /// more ([`super::tag::STACK`] and [`super::tag::RESOURCE`]), e.g. on the object that they belong to.
     pub taggable: bool,
     /// Whether the identity is assigned by the service (`sg-…`), so that before creation an
     /// object can only be found by its `name` output within what `list` returns.

@@ -255,6 +255,12 @@ pub trait Kind: Send + Sync + 'static {
         None
     }
 
+    /// Which stretch of work an object does, or did last: every start makes another one, whoever makes it.
+    /// `None` when the service does not tell.
+    fn stretch(&self, _object: &Object) -> Option<String> {
+        None
+    }
+
     /// What still holds an object that refuses to be deleted, in words, e.g. the network
     /// interfaces of a security group. Asked only after a delete was refused as busy.
     fn holders(&self, _object: &Object) -> impl Future<Output = Result<Vec<String>, Fault>> + Send {

@@ -25,6 +25,9 @@ pub mod tag {
     /// `true` or `false` where the stack says `protect:`, so that it holds when the stack no longer
     /// declares the object; `default` where it said so once.
     pub const PROTECT: &str = "towpath:protect";
+    /// Before work is stopped for a change, which stretch of work that is, so that it is started again
+    /// whatever becomes of the run; `done` once it was.
+    pub const RESUME: &str = "towpath:resume";
     /// RFC 3339 time after which `reap` may destroy the object.
     pub const EXPIRES: &str = "towpath:expires";
 }

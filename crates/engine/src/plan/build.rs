@@ -369,8 +369,8 @@ impl<'a> Builder<'a> {
         self.cases.extend(found);
     }
 
-    /// Objects of kinds without tags that no case has taken: those that the journal says we have
-    /// made, and those that hold an object which this plan deletes.
+    /// Objects of kinds without tags of their own that hold an object which this plan deletes: they belong to it
+    /// and go with it, whoever made them.
     fn untagged(&mut self) {
         let input = self.input;
         let mut leaving: BTreeSet<(&str, &str, &str)> = BTreeSet::new();
@@ -379,18 +379,14 @@ impl<'a> Builder<'a> {
                 leaving.extend(value.as_str().map(|text| (case.kind.kind(), attribute.as_str(), text)));
             }
         }
-        let mut found = Vec::new();
+        let destroys = input.options.verb == Verb::Destroy;
+        let reason = if destroys { Reason::Destroyed } else { Reason::Removed };
+        let mut going = Vec::new();
         for kind in input.registry.iter().filter(|kind| !kind.facts().taggable) {
             for object in input.observation.of(kind.kind()) {
-                let is = |case: &Case<'_>| {
-                    case.kind.kind() == kind.kind() && case.object.is_some_and(|other| std::ptr::eq(other, object))
-                };
-                if self.cases.iter().any(is) || object.readiness == Readiness::Deleting {
+                if object.readiness == Readiness::Deleting {
                     continue;
                 }
-                let made = input.replay.made.iter().find(|(address, identity)| {
-                    address.kind == kind.kind() && identity.eq_ignore_ascii_case(&object.identity)
-                });
                 let holds = kind.fields().iter().any(|(field, fact)| {
                     let Some(refers) = fact.refers_to.as_ref().filter(|refers| !refers.loose) else { return false };
                     let texts = object.state.get(field).map(super::decide::texts).unwrap_or_default();
@@ -398,17 +394,23 @@ impl<'a> Builder<'a> {
                         refers.kinds.iter().any(|kind| leaving.contains(&(kind, refers.attribute.as_str(), text)))
                     })
                 });
-                if made.is_none() && !holds {
-                    continue;
+                if holds {
+                    going.push((kind.as_ref(), object));
                 }
-                let owner = made.map_or(object.identity.as_str(), |(address, _)| address.name.as_str());
-                let destroys = input.options.verb == Verb::Destroy;
-                let reason = if destroys { Reason::Destroyed } else { Reason::Removed };
-                let fate = if holds || self.selection.has(owner) { Fate::Delete { reason } } else { Fate::Aside };
-                found.push(leftover(kind.as_ref(), object, owner, fate));
             }
         }
-        self.cases.extend(found);
+        for (kind, object) in going {
+            let fate = Fate::Delete { reason: reason.clone() };
+            let is = |case: &&mut Case<'_>| case.object.is_some_and(|other| std::ptr::eq(other, object));
+            match self.cases.iter_mut().find(is) {
+                None => self.cases.push(leftover(kind, object, &object.identity, fate)),
+                Some(case) if matches!(case.fate, Fate::Aside) => {
+                    self.plan.kept.retain(|kept| kept.address != case.address);
+                    case.fate = fate;
+                }
+                Some(_) => {}
+            }
+        }
     }
 
     /// Refuses the loss of data that was not agreed to.

@@ -10,8 +10,9 @@ use super::live::Live;
 use super::selection::closure;
 use super::{FieldChange, Foreign, Note, Reason, tags, written};
 use crate::diff;
-use crate::kind::{AnyKind, Change, Object, Outputs, Pauses, Readiness, Tags, tag};
+use crate::kind::{AnyKind, Change, Object, Outputs, Pauses, Readiness, tag};
 use crate::plan::Action;
+use crate::resume;
 use crate::stack::Resource;
 use crate::value::{Reference, Value, is_unknown, references, resolve};
 
@@ -34,7 +35,7 @@ impl<'a> Builder<'a> {
             resource: Some(resource),
             object: self.find(resource, kind, &name, &spec),
             tags: match (kind.facts().taggable, is_shared) {
-                (false, _) => Tags::new(),
+                (false, _) => tags::owner(input.place, resource_name),
                 (true, true) => tags::shared(input.place),
                 (true, false) => {
                     let (place, expires) = (input.place, input.options.expires_at);
@@ -139,19 +140,10 @@ impl<'a> Builder<'a> {
         // Where the service assigns ids, a name is unique at most within what it refers to (a
         // security group's within its network): one in another place is not in the way.
         let in_the_way = |object: &&&Object| !assigned || same_place(kind, spec, object);
-        // Objects without tags whose identity follows from their fields are known by what the journal
-        // says was made for the resource.
-        let made = || {
-            let made = self.input.replay.made.get(&resource.address).filter(|_| !kind.facts().taggable)?;
-            self.objects.named(kind.kind(), made).first().copied()
-        };
-        by_tag.or_else(|| named.iter().find(in_the_way).copied()).or_else(made)
+        by_tag.or_else(|| named.iter().find(in_the_way).copied())
     }
 
     fn is_ours(&self, case: &Case<'_>, object: &Object) -> bool {
-        if !case.kind.facts().taggable {
-            return true;
-        }
         match object.owner() {
             Some((stack, owner)) => {
                 // Of the stack's own, one whose resource is gone is the object of whoever bears its name now.
@@ -248,6 +240,9 @@ impl<'a> Builder<'a> {
             return Fate::Replace { diff, reason };
         }
         let mut missing = tags::missing(object, &case.tags, self.input.stack.expires);
+        if resume::is_left_over(object) {
+            missing.extend(resume::settled(case.kind));
+        }
         missing.retain(|key, _| counts(&format!("tags.{key}")));
         if diff.is_empty() && missing.is_empty() {
             return Fate::Keep;

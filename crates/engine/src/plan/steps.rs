@@ -9,6 +9,7 @@ use super::{Action, FieldChange, Note, Plan, Reason, Step, written};
 use crate::address::Address;
 use crate::diff;
 use crate::kind::{AnyKind, Object, Pauses, Price, Readiness, Seconds, SecretMark, Tags, tag};
+use crate::resume;
 use crate::value::Value;
 
 /// Seconds that pass for a call without a life cycle behind it (tags).
@@ -307,7 +308,8 @@ impl Layout<'_, '_> {
         last
     }
 
-    /// What was stopped and is not deleted runs again; so does what an earlier run left stopped.
+    /// What was stopped and is not deleted runs again; so does what an earlier run left stopped, by the
+    /// mark on the object.
     fn resumes(&mut self) {
         let paused: Vec<usize> = self.pausing.keys().copied().collect();
         for index in paused {
@@ -321,8 +323,11 @@ impl Layout<'_, '_> {
             return;
         }
         for (index, case) in self.builder.cases.iter().enumerate() {
-            let left = self.builder.input.replay.must_resume.contains(&case.address)
-                && case.object.is_some_and(|object| !object.running)
+            let stack = self.builder.input.place.stack.as_str();
+            let is_due = |object: &Object| {
+                object.owner().is_some_and(|(owner, _)| owner == stack) && resume::is_due(case.kind, object)
+            };
+            let left = case.object.is_some_and(is_due)
                 && matches!(case.fate, Fate::Keep | Fate::Change { .. } | Fate::Aside)
                 && !self.resuming.contains_key(&index);
             if left {

@@ -25,6 +25,11 @@ pub fn user_tag(stack: &str) -> String {
     format!("{USED_BY}{stack}")
 }
 
+/// Whose an object is, and nothing else.
+pub(super) fn owner(place: &Place, name: &str) -> Tags {
+    Tags::from([(tag::STACK.to_owned(), place.stack.clone()), (tag::RESOURCE.to_owned(), name.to_owned())])
+}
+
 /// All tags of an object that only this stack uses.
 pub(super) fn own(
     stack: &Stack,
@@ -34,8 +39,7 @@ pub(super) fn own(
     expires_at: Option<DateTime<Utc>>,
 ) -> Tags {
     let mut tags = stack.tags.clone();
-    tags.insert(tag::STACK.to_owned(), place.stack.clone());
-    tags.insert(tag::RESOURCE.to_owned(), name.to_owned());
+    tags.extend(owner(place, name));
     if let Some(protect) = protect {
         tags.insert(tag::PROTECT.to_owned(), protect.to_string());
     }

@@ -33,6 +33,8 @@ struct Thing {
     tags: Tags,
     phase: Phase,
     running: bool,
+    /// How often its work was started.
+    starts: u64,
     born: u64,
 }
 
@@ -154,7 +156,9 @@ impl FakeCloud {
         let mut world = self.world();
         let thing = world.things.iter_mut().find(|thing| thing.kind == kind && thing.identity == identity);
         let thing = thing.unwrap_or_else(|| panic!("no {kind} `{identity}`"));
+        let ran = thing.running;
         edit(&mut thing.state, &mut thing.tags, &mut thing.running);
+        thing.starts += u64::from(!ran && thing.running);
     }
 
     /// Removes an object without a call.
@@ -256,6 +260,9 @@ impl Thing {
             outputs.insert("port".to_owned(), port.clone());
         }
         outputs.insert("address".to_owned(), json!(format!("{}.example", self.identity)));
+        if self.starts > 0 {
+            outputs.insert("stretch".to_owned(), json!(self.starts.to_string()));
+        }
         outputs
     }
 
@@ -294,7 +301,10 @@ impl World {
                 }
                 match *status {
                     // Work that has an end reaches it before anyone looks.
-                    "starting" => thing.running = !thing.state.contains_key("ended"),
+                    "starting" => {
+                        thing.running = !thing.state.contains_key("ended");
+                        thing.starts += 1;
+                    }
                     "stopping" => thing.running = false,
                     _ => {}
                 }
@@ -320,6 +330,7 @@ impl World {
             tags: tags.clone(),
             phase,
             running: false,
+            starts: 0,
             born: self.births,
         });
         identity

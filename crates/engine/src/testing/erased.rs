@@ -11,7 +11,7 @@ use super::kinds::{FakeKind, all};
 use crate::fault::Fault;
 use crate::kind::{
     AnyKind, DeleteOptions, Example, Facts, FieldFacts, Found, Object, Outputs, Place, Price, Registry, Scope,
-    SecretMark, Tags, physical_name,
+    SecretMark, Tags, physical_name, tag,
 };
 use crate::value::Value;
 
@@ -114,6 +114,9 @@ impl AnyKind for Served {
             reason => Some(Err(reason.to_owned())),
         }
     }
+    fn stretch(&self, object: &Object) -> Option<String> {
+        object.outputs.get("stretch")?.as_str().map(str::to_owned)
+    }
     fn examples(&self, _place: &Place) -> Vec<Example> {
         Vec::new()
     }
@@ -126,8 +129,8 @@ impl AnyKind for Served {
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
         let mut objects = self.cloud.list(&self.kind).await?;
         if !self.kind.facts.taggable {
-            for object in &mut objects {
-                object.tags = None;
+            for tags in objects.iter_mut().filter_map(|object| object.tags.as_mut()) {
+                tags.retain(|key, _| [tag::STACK, tag::RESOURCE].contains(&key.as_str()));
             }
         }
         Ok(objects)

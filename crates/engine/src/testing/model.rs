@@ -15,7 +15,6 @@ pub fn complaints(cloud: &FakeCloud, stack: &Stack, others: &[&str]) -> Vec<Stri
     let mut wrong = Vec::new();
     let mut found: BTreeMap<&str, &Object> = BTreeMap::new();
     for (name, resource) in &stack.resources {
-        let physical = format!("{}-{name}", stack.name).replace('_', "-");
         let shared = resource.spec.get("shared").is_some();
         let candidates: Vec<&Object> = objects
             .iter()
@@ -25,8 +24,7 @@ pub fn complaints(cloud: &FakeCloud, stack: &Stack, others: &[&str]) -> Vec<Stri
                 *kind == resource.address.kind
                     && match tagged {
                         Some((owner, of)) => *owner == stack.name && of == name,
-                        None if shared => object.identity == name.replace('_', "-"),
-                        None => *kind == "house/limit" && object.identity == physical,
+                        None => shared && object.identity == name.replace('_', "-"),
                     }
             })
             .map(|(_, object)| object)
@@ -42,7 +40,9 @@ pub fn complaints(cloud: &FakeCloud, stack: &Stack, others: &[&str]) -> Vec<Stri
         if object.readiness != Readiness::Ready {
             wrong.push(format!("{} is {:?}", resource.address, object.readiness));
         }
-        let tagged = object.tags.as_ref().is_some_and(|tags| tags.contains_key(tag::STACK));
+        // A limit tells whose it is and carries no other tag.
+        let tagged = object.tags.as_ref().is_some_and(|tags| tags.contains_key(tag::STACK))
+            && resource.address.kind != "house/limit";
         for (key, value) in stack.tags.iter().filter(|_| tagged) {
             if object.tags.as_ref().and_then(|tags| tags.get(key)) != Some(value) {
                 wrong.push(format!("{} lacks the tag {key}={value}", resource.address));

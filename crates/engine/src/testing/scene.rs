@@ -33,6 +33,8 @@ pub struct FakeJournal {
     kept: MemoryJournal,
     tear: Mutex<Option<Tear>>,
     written: Mutex<usize>,
+    /// How many of the oldest entries are lost.
+    lost: Mutex<usize>,
     cloud: FakeCloud,
 }
 
@@ -65,7 +67,8 @@ impl Journal for FakeJournal {
     }
 
     fn entries(&self) -> Result<Vec<Entry>, JournalError> {
-        self.kept.entries()
+        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.kept.entries()?.split_off(lost))
     }
 }
 
@@ -101,6 +104,7 @@ impl Scene {
             kept: MemoryJournal::default(),
             tear: Mutex::new(None),
             written: Mutex::new(0),
+            lost: Mutex::new(0),
             cloud: cloud.clone(),
         };
         let place = Place {
@@ -133,6 +137,13 @@ impl Scene {
         *self.journal.tear.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.interrupt.store(false, Ordering::SeqCst);
         self.cloud.revive();
+    }
+
+    /// Loses everything that the journal holds, as whoever deletes the stack's folder or goes on at another
+    /// machine.
+    pub fn forget(&self) {
+        let held = self.journal.kept.entries().map_or(0, |entries| entries.len());
+        *self.journal.lost.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
     /// How many entries the journal was asked to write so far.

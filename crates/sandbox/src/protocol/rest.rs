@@ -27,6 +27,15 @@ pub(crate) struct Target<'a> {
     pub(crate) query: BTreeMap<String, String>,
 }
 
+/// A document without its list of tags.
+pub(crate) fn without_tags(body: Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(&body);
+    match text.split_once("<Tags>").and_then(|(before, rest)| Some((before, rest.split_once("</Tags>")?.1))) {
+        Some((before, after)) => format!("{before}{after}").into(),
+        None => body,
+    }
+}
+
 impl<'a> Target<'a> {
     /// Reads the address of a request.
     pub(crate) fn of(request: &'a Request) -> Result<Self, ApiError> {

@@ -11,6 +11,7 @@ mod settings;
 
 use crate::call::{ApiError, Call, Codes};
 use crate::protocol::rest::Target;
+use crate::protocol::xml::Element;
 use crate::router::{Operation, Protocol, Reach, Service};
 use crate::world::Tags;
 use crate::world::s3::Bucket;
@@ -105,12 +106,12 @@ fn check_owner(call: &Call<'_>, target: &Target<'_>) -> Result<(), ApiError> {
 
 /// The tags of a `Tagging` document.
 fn read_tags(body: &[u8]) -> Result<Tags, ApiError> {
-    let root = crate::protocol::xml::Element::read(body).ok_or_else(malformed)?;
+    let root = Element::read(body).ok_or_else(malformed)?;
     tags_in(&root, "TagSet")
 }
 
 /// The tags of the lists of that name.
-fn tags_in(root: &crate::protocol::xml::Element, list: &str) -> Result<Tags, ApiError> {
+fn tags_in(root: &Element, list: &str) -> Result<Tags, ApiError> {
     let mut tags = Tags::new();
     for tag in root.all(list).iter().flat_map(|set| set.all("Tag")) {
         let key = tag.text("Key").filter(|key| !key.is_empty() && key.chars().count() <= 128);
