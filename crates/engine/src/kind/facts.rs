@@ -48,6 +48,10 @@ pub struct RefersTo {
     /// The reference does not hold its target: the target can be deleted and made again under it.
     #[serde(default)]
     pub loose: bool,
+    /// The kind of the object in which the one that refers lies (the namespace of a schema), which is the
+    /// target or what the target refers to: its deletion takes the object along. Nothing else holds it.
+    #[serde(default)]
+    pub within: Option<String>,
 }
 
 /// The facts about one field, written on the field of `Spec` as

@@ -313,18 +313,17 @@ impl<'a> Builder<'a> {
         let goes = |object: &Object| of(object).is_none_or(|index| self.cases[index].fate.deletes());
         let mut found = Vec::new();
         for (field, fact) in case.kind.fields() {
-            if fact.refers_to.as_ref().is_none_or(|refers| refers.loose) {
-                continue;
-            }
+            let Some(refers) = fact.refers_to.as_ref().filter(|refers| !refers.loose) else { continue };
+            let within = refers.within.as_deref();
+            let counts = |index: &usize| within.is_none_or(|within| self.cases[*index].kind.kind() == within);
             // What the service does not tell is taken to be as declared.
             let is_told = object.state.get(field).is_some_and(|value| !value.is_null());
             let declared = resource.spec.get(field).filter(|_| !is_told);
             let names = declared.map(references).unwrap_or_default();
             let declared = names.iter().filter_map(|name| self.index.get(&name.resource).copied());
             let held = live.held_by(object, field, &goes);
-            let Some(holder) = declared.chain(held.into_iter().filter_map(of)).find_map(needs_unheld) else {
-                continue;
-            };
+            let mut holders = declared.chain(held.into_iter().filter_map(of)).filter(counts);
+            let Some(holder) = holders.find_map(needs_unheld) else { continue };
             let why = if holder.fate.deletes() {
                 "is made again and cannot be deleted while this refers to it"
             } else {

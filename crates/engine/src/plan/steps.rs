@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::build::{Builder, Case, Fate, Verb, tag_changes};
 use super::edges::{self, Users};
 use super::graph::{critical_path, renumber};
+use super::live::Live;
 use super::{Action, FieldChange, Note, Plan, Reason, Step, written};
 use crate::address::Address;
 use crate::diff;
@@ -26,6 +27,8 @@ pub(super) struct Layout<'a, 'b> {
     pub(super) deleting: BTreeMap<usize, usize>,
     pub(super) pausing: BTreeMap<usize, usize>,
     pub(super) resuming: BTreeMap<usize, usize>,
+    /// What is deleted without a step of its own, with the identity of what takes it along.
+    along: BTreeMap<usize, String>,
 }
 
 /// Lays the steps out and finishes the plan.
@@ -38,6 +41,7 @@ pub(super) fn lay_out(builder: Builder<'_>) -> Plan {
         deleting: BTreeMap::new(),
         pausing: BTreeMap::new(),
         resuming: BTreeMap::new(),
+        along: BTreeMap::new(),
     };
     let users = Users::of(&builder);
     layout.pauses(&users);
@@ -45,8 +49,13 @@ pub(super) fn lay_out(builder: Builder<'_>) -> Plan {
     layout.makes();
     layout.resumes();
     edges::draw(&mut layout, &users);
-    let steps = renumber(layout.steps);
+    let Layout { steps, along, .. } = layout;
+    let steps = renumber(steps);
     let mut plan = builder.plan;
+    for (index, holder) in along {
+        let text = format!("it goes with `{holder}`, in which it lies");
+        plan.notes.push(Note { address: builder.cases[index].address.clone(), text });
+    }
     let touched: HashSet<&Address> = steps.iter().map(|step| &step.address).collect();
     for case in &builder.cases {
         if matches!(case.fate, Fate::Keep) && !touched.contains(&case.address) {
@@ -156,6 +165,10 @@ impl Layout<'_, '_> {
             if case.object.is_none() {
                 continue;
             }
+            if let Some(holder) = self.goes_with(case) {
+                self.along.insert(index, holder);
+                continue;
+            }
             let id = self.push(index, Action::Delete, reason.clone());
             let holds = case.object.and_then(|object| case.kind.holds(object));
             let snapshot = self.builder.input.options.final_snapshots.get(&case.address.name);
@@ -170,6 +183,25 @@ impl Layout<'_, '_> {
             step.final_snapshot = snapshot.cloned();
             self.deleting.insert(index, id);
         }
+    }
+
+    /// The identity of the object that this plan deletes and in which the case's object lies.
+    fn goes_with(&self, case: &Case<'_>) -> Option<String> {
+        let builder = self.builder;
+        let object = case.object?;
+        let leaves = |holder: &Object, within: &str| {
+            builder.cases.iter().any(|other| {
+                other.fate.deletes()
+                    && other.kind.kind() == within
+                    && other.object.is_some_and(|object| std::ptr::eq(object, holder))
+            })
+        };
+        case.kind.fields().iter().find_map(|(field, fact)| {
+            let within = fact.refers_to.as_ref()?.within.as_deref()?;
+            let live = builder.live.get_or_init(|| Live::of(builder.input));
+            let held = live.held_by(object, field, &|_| true);
+            held.into_iter().find(|holder| leaves(holder, within)).map(|holder| holder.identity.clone())
+        })
     }
 
     fn makes(&mut self) {

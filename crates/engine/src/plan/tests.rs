@@ -696,3 +696,37 @@ fn a_saved_plan_names_what_changed_since() {
         );
     });
 }
+
+/// The lines about the room that lies in the house.
+fn room(edits: &[(&str, &str)], options: &Options) -> Vec<String> {
+    let with_room = [&[("house/limit", "house/room hall workgroup=@wide.arn\n    house/limit")], edits].concat();
+    let shown = block_on(async {
+        let scene = Scene::new();
+        scene.apply(&edited(&with_room[..1]), &Options::default()).await;
+        show(&scene.plan(&edited(&with_room), options).await.unwrap())
+    });
+    shown.lines().filter(|line| line.contains("house/room")).map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn what_lies_in_another_object_goes_with_it_and_only_with_it() {
+    let gone = "note house/room.hall: it goes with `shop-house`, in which it lies";
+    assert_eq!(room(&[], &destroy(&["house", "staging", "hall"])), [gone]);
+    let protected = room(&[], &destroy(&["house", "staging"]));
+    assert!(protected.iter().any(|line| line.contains("would lose all that is in the room")), "{protected:?}");
+    // What it is reached through may be made anew under it.
+    let lose = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let other = options(|options| options.replace = lose(&["wide"]));
+    assert_eq!(room(&[], &other), [""; 0]);
+    // In a house that is made anew it is made anew, and the old one needs no step.
+    let anew = options(|options| options.allow_data_loss = lose(&["house", "hall"]));
+    let lines = room(&[("database=club", "database=boats")], &anew);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("+ house/room.hall (replaced)") && lines[1] == gone, "{lines:?}");
+    // Alone it has a step of its own.
+    let alone = room(
+        &[("house/room hall workgroup=@wide.arn", "net/group yard network=@net.id")],
+        &options(|options| options.allow_data_loss = lose(&["hall"])),
+    );
+    assert!(alone[0].contains("- house/room.hall (removed)"), "{alone:?}");
+}

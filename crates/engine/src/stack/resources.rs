@@ -15,7 +15,7 @@ use super::{Resource, Timeouts};
 use crate::address::Address;
 use crate::diag::{Diagnostic, Diagnostics, Span, closest};
 use crate::kind::{AnyKind, Change, Place, Registry};
-use crate::value::Value;
+use crate::value::{Value, resolve};
 
 /// Fields that every kind has.
 const COMMON: [&str; 5] = ["kind", "protect", "depends_on", "timeouts", "ignore"];
@@ -220,7 +220,9 @@ impl<'a> Reader<'a> {
         place: &Place,
         taken: &mut BTreeMap<(&'static str, String), Span>,
     ) {
-        let Ok(name) = kind.name(place, &resource.address.name, &resource.spec) else { return };
+        // What is named stands for its object, whose name may be part of this one's.
+        let spec = resolve(&resource.spec, &|reference| Some(Value::String(reference.resource.clone())));
+        let Ok(name) = kind.name(place, &resource.address.name, &spec) else { return };
         let explicit = self.entry.value.get("name").map(|node| node.span.clone());
         let span = explicit.clone().unwrap_or_else(|| resource.span.clone());
         let limit = kind.facts().name_limit;

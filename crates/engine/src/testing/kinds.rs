@@ -76,6 +76,14 @@ fn kind(name: &'static str, facts: Facts, fields: Vec<(&'static str, FieldFacts)
     FakeKind { name, facts, fields, unique: true, one_field: false, runs: false }
 }
 
+fn inside(kind: &str, attribute: &str, within: &str) -> FieldFacts {
+    let mut facts = refers(kind, attribute);
+    if let Some(refers) = &mut facts.refers_to {
+        refers.within = Some(within.to_owned());
+    }
+    facts
+}
+
 /// All kinds of the fake cloud.
 pub(super) fn all() -> Vec<FakeKind> {
     let assigned = |facts: Facts| Facts { assigned_identity: true, ..facts };
@@ -197,6 +205,14 @@ fn house() -> Vec<FakeKind> {
                 ],
             )
         },
+        kind(
+            "house/room",
+            Facts { holds: Some("all that is in the room"), ..facts(1.0, 1.0, 1.0) },
+            vec![(
+                "workgroup",
+                FieldFacts { change: Change::Replace, ..inside("house/workgroup", "arn", "house/namespace") },
+            )],
+        ),
         kind(
             "house/limit",
             Facts { taggable: false, ..facts(1.0, 1.0, 1.0) },
