@@ -202,11 +202,6 @@ create view pg_catalog.svv_redshift_columns as
          column_default, is_nullable, null::text as encoding, false as distkey, 0 as sortkey, null::text as column_acl, null::text as remarks
   from information_schema.columns;
 create view pg_catalog.svv_all_columns as select * from pg_catalog.svv_redshift_columns;
-create view pg_catalog.svv_redshift_schemas as
-  select catalog_name as database_name, schema_name, 1 as schema_owner, 'local' as schema_type, null::text as schema_acl,
-         null::text as schema_option
-  from information_schema.schemata;
-create view pg_catalog.svv_all_schemas as select * from pg_catalog.svv_redshift_schemas;
 create view pg_catalog.pg_table_def as
   select n.nspname as schemaname, c.relname as tablename, a.attname as "column", format_type(a.atttypid, a.atttypmod) as type,
          'none'::text as encoding, false as distkey, 0 as sortkey, a.attnotnull as "notnull"
@@ -218,7 +213,4 @@ create view pg_catalog.svv_table_info as
          (pg_relation_size(c.oid) / 1048576)::bigint as size, c.reltuples::numeric as tbl_rows
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast');
-create view pg_catalog.svv_user_info as
-  select oid::int as user_id, rolname::text as user_name, rolcreatedb as createdb, rolsuper as superuser
-  from pg_roles where rolcanlogin;
 reset allow_system_table_mods;

@@ -88,15 +88,7 @@ async fn redshift_statements_give_redshifts_rows() {
     let (sandbox, client) = warehouse(&directory).await;
     let mut wrong = Vec::new();
     for (sql, expected) in TABLE {
-        let got = match run(&client, sql, false).await {
-            Ok(outcome) => outcome
-                .rows
-                .iter()
-                .map(|row| row.iter().map(|value| value.clone().unwrap_or_default()).collect::<Vec<_>>().join("|"))
-                .collect::<Vec<_>>()
-                .join(" ; "),
-            Err(error) => error,
-        };
+        let got = told(&client, sql).await;
         if got != *expected {
             wrong.push(format!("{sql}\n    wanted {expected}\n    got    {got}"));
         }
@@ -148,5 +140,111 @@ async fn an_error_names_the_users_own_words() {
     assert_eq!(error, "ERROR: column \"missing\" does not exist");
     let error = run(&client, "select 1 / 0", false).await.unwrap_err();
     assert_eq!(error, "ERROR: division by zero");
+    sandbox.shutdown().await;
+}
+
+/// Runs a statement: its rows as in [`TABLE`], or the error.
+async fn told(client: &Client, sql: &str) -> String {
+    match run(client, sql, false).await {
+        Ok(outcome) => outcome
+            .rows
+            .iter()
+            .map(|row| row.iter().map(|value| value.clone().unwrap_or_default()).collect::<Vec<_>>().join("|"))
+            .collect::<Vec<_>>()
+            .join(" ; "),
+        Err(error) => error,
+    }
+}
+
+/// Statements in order, each with what it gives.
+const SCHEMAS: &[(&str, &str)] = &[
+    ("create schema lake authorization \"IAM:sandbox\" quota 2 GB", ""),
+    ("create schema lake quota 1 GB", "ERROR: schema \"lake\" already exists"),
+    ("create schema if not exists lake quota 3 TB", ""),
+    ("create schema sea authorization nobody", "ERROR: user \"nobody\" does not exist"),
+    ("create schema sea", ""),
+    (
+        "select s.schema_name, u.usename, s.schema_type from svv_all_schemas s join pg_user_info u on u.usesysid = s.schema_owner \
+         where s.database_name = 'dev' and s.schema_name in ('lake', 'sea') order by 1",
+        "lake|IAM:sandbox|local ; sea|admin|local",
+    ),
+    ("select trim(schema_name), quota from svv_redshift_schema_quota where quota > 0", "lake|3145728"),
+    ("alter schema sea quota 500 mb", ""),
+    ("alter schema sea owner to \"IAM:sandbox\"", ""),
+    ("alter schema lake quota unlimited", ""),
+    ("alter schema sea rename to ocean", ""),
+    ("alter schema sea quota unlimited", "ERROR: schema \"sea\" does not exist"),
+    ("select trim(schema_name), quota from svv_redshift_schema_quota where quota > 0", "ocean|500"),
+    ("drop schema lake", ""),
+    ("create schema lake", ""),
+    ("select schema_owner from svv_redshift_schemas where schema_name = 'lake'", "100"),
+];
+
+#[tokio::test]
+async fn schemas_have_owners_and_quotas_that_the_views_tell() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, client) = warehouse(&directory).await;
+    for (sql, expected) in SCHEMAS {
+        assert_eq!(told(&client, sql).await, *expected, "{sql}");
+    }
+    sandbox.shutdown().await;
+}
+
+const GRANTS: &[(&str, &str)] = &[
+    (
+        "create schema lake; create table lake.a (i int); create table lake.b (i int); create view lake.c as select 1 as x",
+        "",
+    ),
+    ("create role readers", ""),
+    ("create group crew", ""),
+    ("create user ann password disable", ""),
+    ("create role ann", "ERROR: role \"ann\" already exists"),
+    ("grant usage, create on schema lake to role readers, group crew", ""),
+    ("grant usage on schema lake to nobody", "ERROR: user \"nobody\" does not exist"),
+    ("grant select on schema lake to ann", "ERROR: invalid privilege type select for schema"),
+    ("revoke create on schema lake from role readers restrict", ""),
+    ("grant select on all tables in schema lake to role readers", ""),
+    ("grant insert on lake.a to ann with grant option", ""),
+    (
+        "select privilege_type, identity_type, identity_name, privilege_scope from svv_schema_privileges \
+         where namespace_name = 'lake' order by 2, 1",
+        "CREATE|group|crew|SCHEMA ; USAGE|group|crew|SCHEMA ; USAGE|role|readers|SCHEMA",
+    ),
+    (
+        "select relation_name, privilege_type, identity_name from svv_relation_privileges order by 3, 1",
+        "a|INSERT|ann ; a|SELECT|readers ; b|SELECT|readers ; c|SELECT|readers",
+    ),
+    ("revoke all on all tables in schema lake from role readers", ""),
+    ("drop table lake.a", ""),
+    ("select count(*) from svv_relation_privileges", "0"),
+    ("alter schema lake owner to ann", ""),
+    ("drop user ann", "ERROR: user \"ann\" cannot be dropped because some objects depend on it"),
+    ("drop group crew", ""),
+    ("select identity_name from svv_schema_privileges", "readers"),
+];
+
+#[tokio::test]
+async fn privileges_of_users_groups_and_roles_are_told_by_the_views() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, client) = warehouse(&directory).await;
+    for (sql, expected) in GRANTS {
+        assert_eq!(told(&client, sql).await, *expected, "{sql}");
+    }
+    sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_made_again_has_an_empty_warehouse() {
+    let directory = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(Options::new(directory.path())).await.unwrap();
+    let config = warehouse::config(&sandbox.cloud, "club").await.unwrap();
+    let client = warehouse::connect(&config).await.unwrap();
+    // As a namespace of this name left it whose deletion nobody of this process saw.
+    let left = "create table left_over (i int); update pg_catalog.redshift_warehouse set namespace_id = 'another'";
+    client.batch_execute(left).await.unwrap();
+    warehouse::unknown(&sandbox.cloud, "club").await;
+    let config = warehouse::config(&sandbox.cloud, "club").await.unwrap();
+    let client = warehouse::connect(&config).await.unwrap();
+    assert_eq!(told(&client, "select count(*) from pg_class where relname = 'left_over'").await, "0");
     sandbox.shutdown().await;
 }

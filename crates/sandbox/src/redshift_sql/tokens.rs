@@ -55,6 +55,9 @@ pub(crate) fn first_word(sql: &str) -> String {
 
 /// The statement with every word-level difference settled; returned as it is when it cannot be tokenized.
 pub(crate) fn prepare(sql: &str) -> String {
+    if let Some(calls) = super::access::rewrite(sql) {
+        return calls;
+    }
     let Ok(all) = Tokenizer::new(&RedshiftSqlDialect {}, sql).with_unescape(false).tokenize() else {
         return sql.to_owned();
     };

@@ -34,7 +34,7 @@ const VIEWS: &str = "select format('create %s %I.%I as %s', case c.relkind when 
 /// PostgreSQL refused.
 pub(crate) async fn take(cloud: &Cloud, from: &str, snapshot: &str) -> Result<(), String> {
     let server = cloud.postgres().ensure().await.map_err(|error| error.to_string())?;
-    warehouse::make(&server, snapshot).await?;
+    warehouse::make(&server, snapshot, &warehouse::Owner::nobody()).await?;
     copy(&server.config(from), &server.config(snapshot)).await
 }
 

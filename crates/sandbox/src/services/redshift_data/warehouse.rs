@@ -30,6 +30,23 @@ pub(crate) fn database_of_snapshot(arn: &str) -> String {
     format!("snapshot_{:.8}", arn.rsplit('/').next().unwrap_or_default())
 }
 
+/// What a warehouse knows of the namespace it stands for.
+pub(super) struct Owner {
+    /// The namespace's id.
+    id: String,
+    /// What Redshift calls the database.
+    database: String,
+    /// The admin's name.
+    admin: String,
+}
+
+impl Owner {
+    /// The namespace of a database that nobody asks: a snapshot's.
+    pub(super) fn nobody() -> Self {
+        Self { id: String::new(), database: "dev".to_owned(), admin: "admin".to_owned() }
+    }
+}
+
 /// How to connect to the warehouse of a namespace; starts PostgreSQL and makes the database when needed.
 ///
 /// # Errors
@@ -43,7 +60,8 @@ pub(crate) async fn config(cloud: &Cloud, namespace: &str) -> Result<Config, Str
     let name = known.map_err(|error| error.to_string())?;
     let mut ready = READY.lock().await;
     if ready.insert((server.port, name.clone())) {
-        if let Err(error) = make(&server, &name).await {
+        let owner = owner(cloud, namespace)?;
+        if let Err(error) = make(&server, &name, &owner).await {
             ready.remove(&(server.port, name));
             return Err(error);
         }
@@ -58,8 +76,17 @@ pub(crate) async fn config(cloud: &Cloud, namespace: &str) -> Result<Config, Str
     Ok(server.config(&name))
 }
 
-/// Makes a database and its Redshift functions in one step that other processes wait for.
-pub(super) async fn make(server: &Server, name: &str) -> Result<(), String> {
+/// What is known of a namespace.
+fn owner(cloud: &Cloud, namespace: &str) -> Result<Owner, String> {
+    let owner = cloud.read(|world| match world.redshift_serverless.namespaces.get(namespace) {
+        Some(own) => Owner { id: own.id.clone(), database: own.database().to_owned(), admin: own.admin.clone() },
+        None => Owner::nobody(),
+    });
+    owner.map_err(|error| error.to_string())
+}
+
+/// Makes a database with Redshift's functions and catalog in one step that other processes wait for.
+pub(super) async fn make(server: &Server, name: &str, owner: &Owner) -> Result<(), String> {
     // Any number will do as long as nobody else takes it: it keeps two processes from making one database at once.
     const LOCK: i64 = 5_439_001;
     let text = |error: tokio_postgres::Error| super::run::message(&error);
@@ -69,13 +96,19 @@ pub(super) async fn make(server: &Server, name: &str) -> Result<(), String> {
         admin.batch_execute(&format!("create database \"{name}\"")).await.map_err(text)?;
     }
     let client = connect(&server.config(name)).await?;
-    let made = client
-        .query_opt("select 1 from pg_proc where proname = 'redshift_interval'", &[])
-        .await
-        .map_err(text)?
-        .is_some();
-    if !made {
+    if !has(&client, "pg_proc", "proname", "redshift_interval").await? {
         client.batch_execute(&format!("begin; {}; commit", redshift_sql::COMPATIBILITY)).await.map_err(text)?;
+    }
+    if !has(&client, "pg_class", "relname", "redshift_warehouse").await? {
+        let quoted = |text: &str| text.replace('\'', "''");
+        let told = format!(
+            "insert into pg_catalog.redshift_warehouse values ('{}', '{}'); \
+             insert into pg_catalog.redshift_identities (id, sort, name) values (100, 'user', '{}')",
+            quoted(&owner.id),
+            quoted(&owner.database),
+            quoted(&owner.admin)
+        );
+        client.batch_execute(&format!("begin; {}; {told}; commit", redshift_sql::CATALOG)).await.map_err(text)?;
     }
     Ok(())
 }
@@ -99,6 +132,13 @@ async fn sweep(cloud: &Cloud, server: &Server) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a catalog has an entry of that name.
+async fn has(client: &Client, catalog: &str, column: &str, name: &str) -> Result<bool, String> {
+    let sql = format!("select 1 from {catalog} where {column} = $1");
+    let found = client.query_opt(&sql, &[&name]).await.map_err(|error| super::run::message(&error))?;
+    Ok(found.is_some())
+}
+
 /// Connects to a database; the connection ends when the client is dropped.
 pub(crate) async fn connect(config: &Config) -> Result<Client, String> {
     let (client, connection) = config.connect(NoTls).await.map_err(|error| super::run::message(&error))?;
@@ -117,4 +157,11 @@ pub(crate) async fn forget(cloud: &Cloud, name: String) {
         tracing::warn!(%error, "the warehouse of a deleted namespace stays");
     }
     READY.lock().await.remove(&(port, name));
+}
+
+/// Lets the process look at a warehouse as one that it has never seen.
+#[cfg(test)]
+pub(crate) async fn unknown(cloud: &Cloud, namespace: &str) {
+    let server = cloud.postgres().ensure().await.unwrap();
+    READY.lock().await.remove(&(server.port, database(namespace)));
 }

@@ -1,6 +1,6 @@
 //! The catalogue of faults, and the states of objects.
 
-use super::Machine;
+use super::{Machine, Sql};
 
 /// One fault of the catalogue.
 pub(super) struct Entry {
@@ -287,6 +287,64 @@ pub(super) const MACHINES: &[Machine] = &[
         states: "deleted → scheduled for 7 to 30 days, its name taken (`InvalidRequestException`) → gone; restored at any time before",
         source: "Secrets Manager API reference, `DeleteSecret`",
         test: "secrets_keep_their_name_until_they_are_gone",
+    },
+];
+
+pub(super) const WAREHOUSE: &str = "
+## SQL of the warehouse
+
+Users, groups, roles, owners, quotas and privileges of a warehouse are its own (PostgreSQL's are the server's) and are told, not enforced: every
+statement runs as the superuser.
+
+| statement or view | what happens | source | test |
+|---|---|---|---|
+";
+
+const OWNERS: &str = "schemas_have_owners_and_quotas_that_the_views_tell";
+const ACCESS: &str = "privileges_of_users_groups_and_roles_are_told_by_the_views";
+
+pub(super) const SQL: &[Sql] = &[
+    Sql {
+        statement: "`CREATE SCHEMA … AUTHORIZATION … QUOTA …`",
+        does: "a quota is kept in megabytes, without a unit it means gigabytes; without an owner the admin is it",
+        source: "Redshift developer guide, \"CREATE SCHEMA\"",
+        test: OWNERS,
+    },
+    Sql {
+        statement: "`ALTER SCHEMA … OWNER TO`, `QUOTA`, `RENAME TO`",
+        does: "one of them is changed; the schema keeps its number in `PG_NAMESPACE`",
+        source: "Redshift developer guide, \"ALTER SCHEMA\"",
+        test: OWNERS,
+    },
+    Sql {
+        statement: "`SVV_ALL_SCHEMAS`, `SVV_REDSHIFT_SCHEMAS`, `SVV_REDSHIFT_SCHEMA_QUOTA`, `SVV_USER_INFO`",
+        does: "tell schemas, owners and quotas; `SVV_SCHEMA_QUOTA_STATE` is \"only available when querying provisioned clusters\" and missing",
+        source: "Redshift developer guide, pages of the views",
+        test: OWNERS,
+    },
+    Sql {
+        statement: "`CREATE`, `ALTER`, `DROP` of `USER`, `GROUP`, `ROLE`",
+        does: "what owns a schema is not dropped; a role is not called as a user is",
+        source: "Redshift developer guide, \"CREATE ROLE\", \"DROP USER\"",
+        test: ACCESS,
+    },
+    Sql {
+        statement: "`GRANT`, `REVOKE … ON SCHEMA`, `ON ALL TABLES IN SCHEMA`, `ON TABLE`",
+        does: "privileges of users, groups, roles and `PUBLIC`; all tables are those that there are",
+        source: "Redshift developer guide, \"GRANT\", \"REVOKE\"",
+        test: ACCESS,
+    },
+    Sql {
+        statement: "`SVV_SCHEMA_PRIVILEGES`, `SVV_RELATION_PRIVILEGES`",
+        does: "tell `CREATE`, `USAGE`, `ALTER` of schemas; `SELECT`, `INSERT`, `UPDATE`, `DELETE`, `REFERENCES`, `DROP` of relations; no others",
+        source: "Redshift developer guide, pages of the views",
+        test: ACCESS,
+    },
+    Sql {
+        statement: "any, on a namespace that was deleted and made again under its name",
+        does: "the warehouse is empty",
+        source: "Redshift Serverless API reference, `DeleteNamespace`",
+        test: "a_namespace_that_is_made_again_has_an_empty_warehouse",
     },
 ];
 

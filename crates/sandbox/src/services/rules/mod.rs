@@ -54,6 +54,14 @@ pub(super) struct Machine {
     pub(super) test: &'static str,
 }
 
+/// What the warehouse does with SQL as Redshift does and PostgreSQL would not.
+pub(super) struct Sql {
+    pub(super) statement: &'static str,
+    pub(super) does: &'static str,
+    pub(super) source: &'static str,
+    pub(super) test: &'static str,
+}
+
 fn rules() -> impl Iterator<Item = &'static Rule> {
     query::RULES.iter().chain(other::RULES).chain(storage::RULES)
 }
@@ -139,7 +147,8 @@ fn every_test_that_a_row_names_exists() {
         Proof::Test(name) => Some(name),
         _ => None,
     });
-    for name in named.chain(catalogue::MACHINES.iter().map(|machine| machine.test)) {
+    let of_sql = catalogue::SQL.iter().map(|row| row.test);
+    for name in named.chain(catalogue::MACHINES.iter().map(|machine| machine.test)).chain(of_sql) {
         assert!(tests.contains(name), "there is no test `{name}`");
     }
 }
@@ -272,6 +281,10 @@ fn page() -> String {
     out.push_str(catalogue::STATES);
     for machine in catalogue::MACHINES {
         let _ = writeln!(out, "| {} | {} | {} | `{}` |", machine.object, machine.states, machine.source, machine.test);
+    }
+    out.push_str(catalogue::WAREHOUSE);
+    for row in catalogue::SQL {
+        let _ = writeln!(out, "| {} | {} | {} | `{}` |", row.statement, row.does, row.source, row.test);
     }
     out.push_str(catalogue::REFUSALS);
     for rule in rules() {
