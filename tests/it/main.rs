@@ -29,6 +29,7 @@ mod random_story;
 mod readme;
 mod reap;
 mod saved_plan;
+mod schemas;
 mod secrets;
 mod serverless;
 mod surroundings;

@@ -14,18 +14,14 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
-use aws_smithy_runtime_api::client::orchestrator::Metadata;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
 use tokio::sync::OnceCell;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{Place, Tags};
 use towpath_engine::secret::{Secret, SecretSource, Secrets};
 
+use crate::calls::Calls;
 use crate::fault::fault;
+use crate::kinds::redshift_contents::Contents;
 use crate::pace::{Bucket, Paced};
 use crate::shared::Shared;
 use crate::tag_index::TagIndex;
@@ -101,6 +97,9 @@ struct Inner {
     heard: Mutex<BTreeSet<String>>,
     namespaces: Shared<Vec<aws_sdk_redshiftserverless::types::Namespace>>,
     tag_index: TagIndex,
+    workgroups: Shared<Vec<aws_sdk_redshiftserverless::types::Workgroup>>,
+    namespace_tags: Shared<BTreeMap<String, Tags>>,
+    warehouse_contents: Shared<Arc<Vec<Contents>>>,
     dms: OnceCell<aws_sdk_databasemigration::Client>,
     cloudwatch_logs: OnceCell<aws_sdk_cloudwatchlogs::Client>,
     ec2: OnceCell<aws_sdk_ec2::Client>,
@@ -111,29 +110,6 @@ struct Inner {
     secretsmanager: OnceCell<aws_sdk_secretsmanager::Client>,
     sts: OnceCell<aws_sdk_sts::Client>,
     tagging: OnceCell<aws_sdk_resourcegroupstagging::Client>,
-}
-
-/// Counts calls by `Service.Operation`.
-#[derive(Clone, Debug, Default)]
-struct Calls(Arc<Mutex<BTreeMap<String, u64>>>);
-
-impl Intercept for Calls {
-    fn name(&self) -> &'static str {
-        "CallCounter"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        bag: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let name = bag
-            .load::<Metadata>()
-            .map_or_else(|| "unknown".to_owned(), |metadata| format!("{}.{}", metadata.service(), metadata.name()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
-        Ok(())
-    }
 }
 
 macro_rules! client {
@@ -170,6 +146,9 @@ impl Cloud {
             heard: Mutex::default(),
             namespaces: Shared::default(),
             tag_index: TagIndex::default(),
+            workgroups: Shared::default(),
+            namespace_tags: Shared::default(),
+            warehouse_contents: Shared::default(),
             dms: OnceCell::new(),
             cloudwatch_logs: OnceCell::new(),
             ec2: OnceCell::new(),
@@ -460,29 +439,16 @@ impl Cloud {
         self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).contains(&name.to_lowercase())
     }
 
-    /// From now on kinds read every setting of every object, declared or not: for objects that are
-    /// to be declared.
+    /// What was heard that begins so, without that beginning.
+    pub(crate) fn heard_after(&self, beginning: &str) -> Vec<String> {
+        let heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.iter().filter_map(|name| name.strip_prefix(beginning).map(str::to_owned)).collect()
+    }
+
+    /// From now on kinds read every setting of every object, declared or not.
     pub fn read_fully(&self) {
         self.look_everywhere();
         self.0.fully.store(true, Ordering::SeqCst);
-    }
-
-    /// From now on tags that a service tells one object at a time may come from the account-wide index,
-    /// which lags behind: for looking whether there is anything to do. `false` ends it.
-    pub fn read_tags_in_bulk(&self, in_bulk: bool) {
-        self.0.tag_index.allow(in_bulk);
-    }
-
-    /// Whether something that was read came from that index, so that it is to be confirmed before it is
-    /// acted upon.
-    pub fn has_read_tags_in_bulk(&self) -> bool {
-        self.0.tag_index.was_asked()
-    }
-
-    /// From now on such tags are read once, and again after this process has written them: for a run,
-    /// which looks at its objects again and again.
-    pub fn remember_tags(&self) {
-        self.0.tag_index.remember();
     }
 
     /// Tags that are told one object at a time.
@@ -500,9 +466,24 @@ impl Cloud {
         &self.0.namespaces
     }
 
+    /// The list of workgroups, likewise.
+    pub(crate) fn shared_workgroups(&self) -> &Shared<Vec<aws_sdk_redshiftserverless::types::Workgroup>> {
+        &self.0.workgroups
+    }
+
+    /// The tags of namespaces by their ARNs, likewise.
+    pub(crate) fn shared_namespace_tags(&self) -> &Shared<BTreeMap<String, Tags>> {
+        &self.0.namespace_tags
+    }
+
+    /// The schemas and privileges of warehouses, likewise.
+    pub(crate) fn shared_contents(&self) -> &Shared<Arc<Vec<Contents>>> {
+        &self.0.warehouse_contents
+    }
+
     /// How many calls were made so far, by `Service.Operation`.
     pub fn calls(&self) -> BTreeMap<String, u64> {
-        self.0.calls.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.calls.made()
     }
 }
 

@@ -3,6 +3,7 @@
 //! `cloud` has the clients, `fault` makes faults of errors, `kinds` is the table of kinds; `dms` and
 //! `redshift_data` are what hauling data needs; `lease` keeps a stack to one writer. Nothing here waits, retries or prints.
 
+mod calls;
 pub mod cloud;
 pub mod dms;
 pub mod dms_mappings;

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
-use aws_sdk_redshiftdata::types::{Field, StatusString};
+use aws_sdk_redshiftdata::types::{ExecutionMode, Field, StatusString};
 use towpath_engine::fault::{Fault, FaultClass};
 
 use crate::cloud::Cloud;
@@ -120,6 +120,21 @@ pub async fn execute(cloud: &Cloud, target: &Target, sql: &str, token: &str) -> 
 /// Submits up to [`BATCH_LIMIT`] statements as one transaction, all or nothing, and returns the id
 /// of the batch.
 pub async fn execute_batch(cloud: &Cloud, target: &Target, sqls: &[String], token: &str) -> Result<String, Fault> {
+    batch(cloud, target, sqls, ExecutionMode::Transaction, token).await
+}
+
+/// The same, each statement in a transaction of its own: what one of them meets does not touch the others.
+pub async fn execute_each(cloud: &Cloud, target: &Target, sqls: &[String], token: &str) -> Result<String, Fault> {
+    batch(cloud, target, sqls, ExecutionMode::AutoCommit, token).await
+}
+
+async fn batch(
+    cloud: &Cloud,
+    target: &Target,
+    sqls: &[String],
+    mode: ExecutionMode,
+    token: &str,
+) -> Result<String, Fault> {
     const OPERATION: &str = "redshift-data:BatchExecuteStatement";
     if sqls.is_empty() || sqls.len() > BATCH_LIMIT {
         let message = format!("a batch has 1 to {BATCH_LIMIT} statements, not {}", sqls.len());
@@ -132,6 +147,8 @@ pub async fn execute_batch(cloud: &Cloud, target: &Target, sqls: &[String], toke
         .database(&target.database)
         .set_secret_arn(target.secret_arn.clone())
         .set_sqls(Some(sqls.to_vec()))
+        // Without a word a batch is one transaction.
+        .set_execution_mode(Some(mode).filter(|mode| *mode != ExecutionMode::Transaction))
         .client_token(token)
         .send()
         .await

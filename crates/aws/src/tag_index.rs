@@ -105,3 +105,23 @@ impl TagIndex {
         Ok(known)
     }
 }
+
+impl Cloud {
+    /// From now on tags that a service tells one object at a time may come from the account-wide index,
+    /// which lags behind: for looking whether there is anything to do. `false` ends it.
+    pub fn read_tags_in_bulk(&self, in_bulk: bool) {
+        self.tag_index().allow(in_bulk);
+    }
+
+    /// Whether something that was read came from that index, so that it is to be confirmed before it is
+    /// acted upon.
+    pub fn has_read_tags_in_bulk(&self) -> bool {
+        self.tag_index().was_asked()
+    }
+
+    /// From now on such tags are read once, and again after this process has written them: for a run,
+    /// which looks at its objects again and again.
+    pub fn remember_tags(&self) {
+        self.tag_index().remember();
+    }
+}

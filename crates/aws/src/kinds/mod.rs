@@ -13,7 +13,12 @@ mod dms_work;
 mod ec2_interfaces;
 pub mod iam_role;
 mod redshift_common;
+pub(crate) mod redshift_contents;
+pub mod redshift_grant;
+mod redshift_marks;
 pub mod redshift_namespace;
+pub mod redshift_schema;
+mod redshift_sql;
 pub mod redshift_usage_limit;
 pub mod redshift_workgroup;
 pub mod s3_bucket;
@@ -41,7 +46,9 @@ pub fn registry(cloud: &Cloud) -> Registry {
         Arc::new(Of::new(dms_replication_task::ReplicationTask::new(cloud.clone()))),
         Arc::new(Of::new(dms_subnet_group::SubnetGroup::new(cloud.clone()))),
         Arc::new(Of::new(iam_role::Role::new(cloud.clone()))),
+        Arc::new(Of::new(redshift_grant::Grant::new(cloud.clone()))),
         Arc::new(Of::new(redshift_namespace::Namespace::new(cloud.clone()))),
+        Arc::new(Of::new(redshift_schema::Schema::new(cloud.clone()))),
         Arc::new(Of::new(redshift_usage_limit::UsageLimit::new(cloud.clone()))),
         Arc::new(Of::new(redshift_workgroup::Workgroup::new(cloud.clone()))),
         Arc::new(Of::new(s3_bucket::Bucket::new(cloud.clone()))),

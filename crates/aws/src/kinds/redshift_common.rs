@@ -2,6 +2,8 @@
 //!
 //! Which objects are asked for their tags is decided here; how, in `tag_index`.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_redshiftserverless::types::Tag;
 use futures::stream::{StreamExt, TryStreamExt};
 use towpath_engine::fault::Fault;
@@ -48,6 +50,12 @@ pub(super) fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Fault> {
     })
 }
 
+/// Whether an object of this name looks like one of ours: its tags are worth a call of their own.
+pub(super) fn is_near(cloud: &Cloud, name: &str) -> bool {
+    let prefix = format!("{}-", cloud.place().stack.to_lowercase().replace('_', "-"));
+    name.starts_with(&prefix) || cloud.has_heard(name)
+}
+
 /// Fills in the tags of `objects`.
 pub(super) async fn read_tags(cloud: &Cloud, objects: &mut [Object]) -> Result<(), Fault> {
     let named: Vec<(String, String)> =
@@ -61,10 +69,9 @@ pub(super) async fn read_tags(cloud: &Cloud, objects: &mut [Object]) -> Result<(
 /// The tags of things by name and ARN. The service has no batch read of tags, so only those whose names
 /// begin like the stack's or stand in it are asked for theirs, unless the run looks everywhere.
 pub(super) async fn tags_if_near(cloud: &Cloud, named: &[(String, String)]) -> Result<Vec<Option<Tags>>, Fault> {
-    let prefix = format!("{}-", cloud.place().stack.to_lowercase().replace('_', "-"));
     let everywhere = cloud.looks_everywhere();
-    let is_near = |name: &str| everywhere || name.starts_with(&prefix) || cloud.has_heard(name);
-    let near = named.iter().enumerate().filter(|(_, (name, arn))| is_near(name) && !arn.is_empty());
+    let is_worth = |name: &str, arn: &str| !arn.is_empty() && (everywhere || is_near(cloud, name));
+    let near = named.iter().enumerate().filter(|(_, (name, arn))| is_worth(name, arn));
     let (places, arns): (Vec<usize>, Vec<&str>) = near.map(|(place, (_, arn))| (place, arn.as_str())).unzip();
     let mut tags = vec![None; named.len()];
     let mut open = Vec::new();
@@ -88,7 +95,20 @@ pub(super) async fn tags_if_near(cloud: &Cloud, named: &[(String, String)]) -> R
     Ok(tags)
 }
 
-async fn list_tags(cloud: &Cloud, arn: &str) -> Result<Option<Tags>, Fault> {
+/// The tags of namespaces by their ARNs, of those whose tags [`read_tags`] would read; kinds that ask at
+/// the same time share the calls.
+pub(super) async fn namespace_tags(cloud: &Cloud) -> Result<BTreeMap<String, Tags>, Fault> {
+    let read = async || {
+        let named = namespaces(cloud).await?.into_iter();
+        let named: Vec<(String, String)> = named.filter_map(|one| one.namespace_name.zip(one.namespace_arn)).collect();
+        let tags = tags_if_near(cloud, &named).await?;
+        Ok(named.into_iter().zip(tags).filter_map(|((_, arn), tags)| Some((arn, tags?))).collect())
+    };
+    cloud.shared_namespace_tags().get(read).await
+}
+
+/// The tags of an object as they are now; `None` when it is gone.
+pub(super) async fn list_tags(cloud: &Cloud, arn: &str) -> Result<Option<Tags>, Fault> {
     let call = cloud.redshift_serverless().await.list_tags_for_resource().resource_arn(arn);
     match call.send().await.map_err(fault("redshift-serverless:ListTagsForResource")) {
         Ok(answer) => Ok(Some(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect())),
@@ -122,12 +142,15 @@ pub(super) async fn namespaces(cloud: &Cloud) -> Result<Vec<aws_sdk_redshiftserv
     cloud.shared_namespaces().get(read).await
 }
 
-/// All workgroups of the account and region.
+/// All workgroups of the account and region; kinds that ask at the same time share the call.
 pub(super) async fn workgroups(cloud: &Cloud) -> Result<Vec<aws_sdk_redshiftserverless::types::Workgroup>, Fault> {
-    let client = cloud.redshift_serverless().await;
-    let pages = client.list_workgroups().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
-    let pages = pages.map_err(fault("redshift-serverless:ListWorkgroups"))?;
-    Ok(pages.into_iter().flat_map(|page| page.workgroups).collect())
+    let read = async || {
+        let client = cloud.redshift_serverless().await;
+        let pages = client.list_workgroups().into_paginator().send().collect::<Result<Vec<_>, _>>().await;
+        let pages = pages.map_err(fault("redshift-serverless:ListWorkgroups"))?;
+        Ok(pages.into_iter().flat_map(|page| page.workgroups).collect())
+    };
+    cloud.shared_workgroups().get(read).await
 }
 
 /// Removes the members of a state that are not known.

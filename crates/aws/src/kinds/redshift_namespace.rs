@@ -351,9 +351,12 @@ impl Kind for Namespace {
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
         let namespaces = redshift_common::namespaces(&self.cloud).await?;
-        let mut objects: Vec<Object> = namespaces.into_iter().map(object).collect();
-        redshift_common::read_tags(&self.cloud, &mut objects).await?;
-        Ok(objects)
+        let tags = redshift_common::namespace_tags(&self.cloud).await?;
+        let with_tags = |live: Live| {
+            let arn = live.namespace_arn.clone().unwrap_or_default();
+            Object { tags: tags.get(&arn).cloned(), ..object(live) }
+        };
+        Ok(namespaces.into_iter().map(with_tags).collect())
     }
 
     async fn create(&self, name: &str, spec: &Spec, tags: &Tags) -> Result<String, Fault> {

@@ -251,6 +251,7 @@ impl Kind for Workgroup {
         // The ARN ends in an id that the service makes up.
         Outputs::from([
             ("name".to_owned(), json!(identity)),
+            ("namespace".to_owned(), json!(spec.namespace)),
             ("address".to_owned(), json!(host(place, identity))),
             ("port".to_owned(), json!(spec.port.unwrap_or(5439))),
         ])

@@ -49,7 +49,9 @@ contract! {
     vpcs: "ec2/vpc",
     vpc_endpoints: "ec2/vpc_endpoint",
     roles: "iam/role",
+    grants: "redshift/grant",
     namespaces: "redshift/namespace",
+    schemas: "redshift/schema",
     usage_limits: "redshift/usage_limit",
     workgroups: "redshift/workgroup",
     buckets: "s3/bucket",
@@ -127,8 +129,40 @@ async fn cases(world: &World, kind: &str) -> Vec<Case> {
             let limit = |amount: i64, action: &str| json!({ "workgroup": "club-workgroup", "amount": amount, "breach_action": action });
             one(limit(10, "log"), vec![limit(20, "log"), limit(20, "deactivate")])
         }
+        "redshift/schema" | "redshift/grant" => schema_cases(world, kind).await,
         _ => examples(world, kind),
     }
+}
+
+/// Cases in a warehouse, whose two users are there from the beginning.
+async fn schema_cases(world: &World, kind: &str) -> Vec<Case> {
+    world.ensure_postgres().await;
+    world.make("redshift/namespace", "warehouse", json!({ "database": "club", "admin": "managed" })).await;
+    world.make("redshift/workgroup", "workgroup", json!({ "namespace": "club-warehouse", "base_rpu": 8 })).await;
+    let case = |name: &str, spec: Value, changed: Vec<Value>| Case { name: name.to_owned(), spec, changed };
+    if kind == "redshift/schema" {
+        let first = json!({ "workgroup": "club-warehouse" });
+        let mut limited = first.clone();
+        limited["quota"] = json!("2048 MB");
+        let mut renamed = limited.clone();
+        renamed["name"] = json!("harbour");
+        let mut owned = renamed.clone();
+        owned["owner"] = json!("IAM:sandbox");
+        let named = json!({ "workgroup": "club-warehouse", "database": "club", "name": "sea", "owner": "IAM:sandbox",
+            "quota": "1 TB" });
+        return vec![
+            case("subject", first, vec![limited, renamed, owned]),
+            case("named", named, vec![json!({ "workgroup": "club-warehouse", "quota": "unlimited" })]),
+        ];
+    }
+    let schema = world.make("redshift/schema", "lake", json!({ "workgroup": "club-warehouse" })).await;
+    let grant = |on: &[&str]| json!({ "schema": schema.identity, "user": "IAM:sandbox", "on_schema": on, "on_tables": ["select"] });
+    let public = json!({ "schema": "public", "workgroup": "club-warehouse", "user": "IAM:sandbox",
+        "on_schema": ["create"] });
+    vec![
+        case("subject", grant(&["usage"]), vec![grant(&["usage", "create"]), grant(&["create"])]),
+        case("public", public, Vec::new()),
+    ]
 }
 
 fn examples(world: &World, kind: &str) -> Vec<Case> {

@@ -52,6 +52,11 @@ impl World {
         self.sandbox.shutdown().await;
     }
 
+    /// Starts the warehouse's server, which on a busy machine takes longer than a call may.
+    pub(crate) async fn ensure_postgres(&self) {
+        self.sandbox.ensure_postgres().await.unwrap();
+    }
+
     pub(crate) fn kind(&self, name: &str) -> &dyn AnyKind {
         self.registry.get(name).unwrap_or_else(|| panic!("no kind is named `{name}`")).as_ref()
     }

@@ -45,7 +45,9 @@ fields! {
     vpcs: "ec2/vpc",
     vpc_endpoints: "ec2/vpc_endpoint",
     roles: "iam/role",
+    grants: "redshift/grant",
     namespaces: "redshift/namespace",
+    schemas: "redshift/schema",
     usage_limits: "redshift/usage_limit",
     workgroups: "redshift/workgroup",
     buckets: "s3/bucket",
@@ -104,6 +106,7 @@ async fn every_edit(kind: &str) {
     let stand = Stand::new().await;
     let mut wrong = Vec::new();
     for sheet in cases::of(kind) {
+        stand.prepare(&sheet).await;
         for edit in &sheet.edits {
             if let Err(what) = edit::prove(&stand, &sheet, edit).await {
                 wrong.push(format!("{kind} {}: {what}", edit.field));

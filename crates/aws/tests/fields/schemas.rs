@@ -371,7 +371,7 @@ const SCHEMAS: &[Schema] = &[
 ];
 
 /// Kinds that CloudFormation has no resource type for.
-const WITHOUT_SCHEMA: &[&str] = &["redshift/usage_limit"];
+const WITHOUT_SCHEMA: &[&str] = &["redshift/grant", "redshift/schema", "redshift/usage_limit"];
 
 #[test]
 fn rules_agree_with_the_public_resource_schemas() {

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use towpath_aws::cloud::{Cloud, Connection};
+use towpath_aws::redshift_data::{self, Target};
 use towpath_engine::apply::retry::Retry;
 use towpath_engine::apply::{self, Context};
 use towpath_engine::clock::Clock;
@@ -22,6 +23,8 @@ use towpath_engine::plan::{BuildInput, Options, Plan, build};
 use towpath_engine::secret::{Secret, Secrets};
 use towpath_engine::stack::{LoadInput, Stack, load};
 use towpath_sandbox::Sandbox;
+
+use crate::cases::{GRANTEES, Sheet};
 
 /// How much faster than AWS the sandbox is.
 const SPEED: f64 = 100_000.0;
@@ -83,8 +86,30 @@ impl Stand {
         self.sandbox.shutdown().await;
     }
 
+    /// Makes what a sheet needs that is no resource.
+    pub(crate) async fn prepare(&self, sheet: &Sheet) {
+        if !["redshift/grant", "redshift/schema"].contains(&sheet.kind) {
+            return;
+        }
+        // On a busy machine that takes longer than a call may.
+        self.sandbox.ensure_postgres().await.unwrap();
+        if sheet.kind == "redshift/schema" {
+            return;
+        }
+        self.settle(&sheet.world).await.unwrap();
+        let (cloud, ..) = self.connect().await;
+        for (workgroup, database) in [("club-small", "one"), ("club-large", "two")] {
+            let target = Target { workgroup: workgroup.into(), database: database.into(), secret_arn: None };
+            let token = format!("prepare-{workgroup}");
+            let sqls: Vec<String> = GRANTEES.iter().map(|&sql| sql.to_owned()).collect();
+            let id = redshift_data::execute_batch(&cloud, &target, &sqls, &token).await.unwrap();
+            let statement = redshift_data::describe(&cloud, &id, Duration::from_secs(30)).await.unwrap();
+            assert_eq!(statement.status, redshift_data::Status::Finished, "{statement:?}");
+        }
+    }
+
     /// A client of its own, as every command has.
-    async fn connect(&self) -> (Registry, Place) {
+    async fn connect(&self) -> (Cloud, Registry, Place) {
         let mut secrets = Secrets::default();
         for name in ["SOURCE_PASSWORD", "OTHER_PASSWORD"] {
             secrets.insert(name, Secret::new(format!("Word-4-{name}")));
@@ -100,12 +125,13 @@ impl Stand {
         };
         let cloud = Cloud::connect(connection, secrets);
         let place = cloud.locate("club").await.unwrap();
-        (towpath_aws::kinds::registry(&cloud), place)
+        let registry = towpath_aws::kinds::registry(&cloud);
+        (cloud, registry, place)
     }
 
     /// The plan of a stack with these resources, or every mistake in it.
     pub(crate) async fn plan(&self, resources: &Value) -> Result<Planned, String> {
-        let (registry, place) = self.connect().await;
+        let (_, registry, place) = self.connect().await;
         let stack = loaded(resources, &registry, &place)?;
         let replay = replay(&self.journal.entries().unwrap());
         let also: Vec<String> = replay.kinds.iter().cloned().collect();

@@ -9,6 +9,8 @@ mod storage;
 
 use serde_json::Value;
 
+pub(crate) use redshift::GRANTEES;
+
 use crate::edit::Edit;
 
 /// A world, a subject in it, and edits of the subject.
@@ -45,7 +47,9 @@ pub(crate) fn of(kind: &str) -> Vec<Sheet> {
         "ec2/vpc" => ec2::vpc(),
         "ec2/vpc_endpoint" => ec2::vpc_endpoint(),
         "iam/role" => iam::role(),
+        "redshift/grant" => redshift::grant(),
         "redshift/namespace" => redshift::namespace(),
+        "redshift/schema" => redshift::schema(),
         "redshift/usage_limit" => redshift::usage_limit(),
         "redshift/workgroup" => redshift::workgroup(),
         "s3/bucket" => storage::bucket(),

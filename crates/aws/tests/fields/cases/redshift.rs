@@ -62,6 +62,68 @@ pub(super) fn usage_limit() -> Vec<Sheet> {
     }]
 }
 
+/// Two warehouses, whose databases differ.
+fn warehouses() -> Value {
+    let workgroup = |namespace: &str| json!({ "kind": "redshift/workgroup", "namespace": namespace, "base_rpu": 8 });
+    let namespace = |database: &str| json!({ "kind": "redshift/namespace", "database": database });
+    json!({
+        "first": namespace("one"), "second": namespace("two"), "small": workgroup("first"), "large": workgroup("second"),
+    })
+}
+
+pub(super) fn schema() -> Vec<Sheet> {
+    vec![Sheet {
+        kind: "redshift/schema",
+        world: warehouses(),
+        base: json!({ "workgroup": "small" }),
+        probe: Some(("quota", json!("30 GB"), json!("40 GB"))),
+        edits: vec![
+            edit("workgroup", json!("small"), json!("large")).needed(),
+            edit("database", json!("one"), json!("two")).together("workgroup", json!("small"), json!("large")),
+            edit("name", json!("lake"), json!("sea")),
+            edit("owner", json!("admin"), json!("IAM:sandbox")),
+            edit("quota", json!("10 GB"), json!("2048 MB")),
+            edit("quota", json!("1 TB"), json!("unlimited")),
+        ],
+    }]
+}
+
+/// What the sheet of grants needs in both warehouses besides its resources.
+pub(crate) const GRANTEES: &[&str] = &[
+    "create user ann password disable",
+    "create group crew",
+    "create group guests",
+    "create role readers",
+    "create role writers",
+    "create table public.boats (i int)",
+];
+
+pub(super) fn grant() -> Vec<Sheet> {
+    let schema = json!({ "kind": "redshift/schema", "workgroup": "small" });
+    let mut world = warehouses();
+    world["lake"] = schema.clone();
+    world["sea"] = schema;
+    let in_public = json!({ "schema": "public", "workgroup": "small", "role": "readers" });
+    let grantee = |field: &'static str, from: &str, to: &str| {
+        edit(field, json!(from), json!(to)).with(json!({ "role": null })).needed()
+    };
+    vec![Sheet {
+        kind: "redshift/grant",
+        world,
+        base: json!({ "schema": "lake", "role": "readers", "on_schema": ["usage"] }),
+        probe: Some(("on_schema", json!(["usage", "alter"]), json!(["alter"]))),
+        edits: vec![
+            edit("schema", json!("lake"), json!("sea")).needed(),
+            edit("workgroup", json!("small"), json!("large")).with(json!({ "schema": "public" })).needed(),
+            grantee("user", "ann", "IAM:sandbox"),
+            grantee("group", "crew", "guests"),
+            grantee("role", "readers", "writers"),
+            edit("on_schema", json!(["usage"]), json!(["create", "usage"])).with(json!({ "on_tables": [] })),
+            edit("on_tables", json!(["select"]), json!(["insert", "select"])).with(in_public),
+        ],
+    }]
+}
+
 pub(super) fn workgroup() -> Vec<Sheet> {
     let subnet = |number: usize, zone: &str| json!({ "kind": "ec2/subnet", "vpc": "net", "zone": zone, "cidr": format!("10.20.{number}.0/24") });
     let group = |vpc: &str| json!({ "kind": "ec2/security_group", "vpc": vpc });
