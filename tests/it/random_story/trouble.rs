@@ -26,7 +26,7 @@ pub(super) fn invent(random: &mut ChaCha8Rng) -> Accident {
         }
         _ => {
             let count = random.random_range(1..=3);
-            Accident { faults: (0..count).map(|_| fault(random)).collect(), entry: None }
+            Accident { faults: (0..count).map(|_| fault(random)).collect(), ..Accident::default() }
         }
     }
 }

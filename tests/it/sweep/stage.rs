@@ -104,7 +104,7 @@ pub(crate) fn play(environment: &TestEnvironment, arguments: &[&str], accident: 
 }
 
 /// The same at a pace of its own.
-pub(crate) fn play_at(pace: Pace, environment: &TestEnvironment, arguments: &[&str], accident: &Accident) -> Played {
+pub(super) fn play_at(pace: Pace, environment: &TestEnvironment, arguments: &[&str], accident: &Accident) -> Played {
     let child: Arc<Mutex<Option<Child>>> = Arc::default();
     let calls: Arc<Mutex<Vec<String>>> = Arc::default();
     // Nothing is killed before there is a process.
