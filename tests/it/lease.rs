@@ -180,6 +180,13 @@ fn what_works_with_data_holds_the_stack_as_an_apply_does() {
     small.set("TOWPATH_SPEED", "1");
     let mut migrate = Running::start(&small, &["migrate"]);
     migrate.wait_for("2 tables selected").unwrap();
+    // The lease tells a new step a moment after it has begun.
+    for _ in 0..400 {
+        if small.read(".towpath/small/lease.json").contains("migrating") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
     small.set("USER", "bob");
     let holder = format!("migrate of ada on {} (process {}) holds the stack since ", host(), migrate.id());
     for verb in [&["apply", "--yes"][..], &["upload"], &["migrate"], &["models", "build"], &["up", "--yes"]] {

@@ -138,7 +138,7 @@ fn what_is_no_longer_declared_is_found_by_its_mark_and_data_are_protected() {
     has(&refused, "would lose the tables, views and functions in it");
     has(&refused, "--allow-data-loss analytics");
     let plan = lake.expect(3, &["plan", "--allow-data-loss", "analytics"]);
-    has(&plan, "loses the tables, views and functions in it");
+    has(&plan, "loses data: the tables, views and functions in it");
     has(&plan, "- redshift/schema.analytics is deleted, because the stack no longer declares it");
     has(&plan, "it goes with `lake-warehouse/boats/");
     lake.expect(1, &["destroy", "--yes"]);
@@ -251,12 +251,8 @@ fn a_plan_makes_statements_only_where_there_is_something_to_read() {
     let plan = lake.expect(0, &["plan", "--calls"]);
     // One chain serves both kinds: submitted, looked at, and a page for each sort of rows.
     assert_eq!(statements(&plan), 3, "{}", plan.stderr);
-    let all: usize = plan
-        .stderr
-        .lines()
-        .filter_map(|line| line.trim().strip_suffix("AWS calls in all")?.trim().parse().ok())
-        .next()
-        .unwrap();
+    let all: usize =
+        plan.stderr.lines().find_map(|line| line.trim().strip_suffix("AWS calls in all")?.trim().parse().ok()).unwrap();
     assert!(all <= 2 * 4 + 5, "{}", plan.stderr);
 }
 

@@ -46,8 +46,10 @@ pub(crate) fn is_due(kind: &dyn AnyKind, object: &Object) -> bool {
     }
 }
 
-/// Whether an object that works carries a mark that a cut-off run has left. It is settled by the next
-/// plan, or it would say tomorrow that work is due which somebody has stopped on purpose.
-pub(crate) fn is_left_over(object: &Object) -> bool {
-    works(object) && open(object).is_some()
+/// Whether an object that works, or is about to work again, carries a mark that a cut-off run has left. It
+/// is settled by the next plan, or it would say tomorrow that work is due which somebody has stopped on purpose.
+pub(crate) fn is_left_over(kind: &dyn AnyKind, object: &Object) -> bool {
+    let begins_again =
+        |mark: &str| object.running && mark != UNTOLD && kind.stretch(object).is_some_and(|stretch| stretch != mark);
+    open(object).is_some_and(|mark| works(object) || begins_again(mark))
 }

@@ -108,7 +108,7 @@ impl From<ReplicationStats> for Stats {
 }
 
 pub(super) async fn table_statistics(cloud: &Cloud, arn: &str) -> Result<Vec<Table>, Fault> {
-    let call = cloud.dms().await.describe_replication_table_statistics().replication_config_arn(arn).max_records(500);
+    let call = cloud.dms().await.describe_replication_table_statistics().replication_config_arn(arn).max_records(100);
     let pages = call.into_paginator().send().collect::<Result<Vec<_>, _>>().await;
     let pages = pages.map_err(fault("dms:DescribeReplicationTableStatistics"))?;
     let tables = pages.into_iter().flat_map(|page| page.replication_table_statistics.unwrap_or_default());

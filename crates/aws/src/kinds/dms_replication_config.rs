@@ -16,6 +16,7 @@
 use aws_sdk_databasemigration::types::{
     ComputeConfig, MigrationTypeValue, Replication as LiveRun, ReplicationConfig as Live,
 };
+use aws_smithy_types::date_time::Format;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -248,6 +249,7 @@ fn object(live: Live, run: Option<&LiveRun>) -> Object {
         map.retain(|_, value| !value.is_null());
     }
     let stats = run.and_then(|run| run.replication_stats.as_ref());
+    let started = stats.and_then(|stats| stats.start_date?.fmt(Format::DateTime).ok());
     let capacity = run.and_then(|run| run.provision_data.as_ref()?.provision_state.clone());
     let failure = run.map(|run| run.failure_messages().join("; ")).filter(|text| !text.is_empty());
     Object {
@@ -258,7 +260,7 @@ fn object(live: Live, run: Option<&LiveRun>) -> Object {
             ("capacity".to_owned(), json!(capacity)),
             ("stop_reason".to_owned(), json!(run.and_then(|run| run.stop_reason.clone()))),
             ("failure".to_owned(), json!(failure)),
-            ("began".to_owned(), json!(stats.is_some_and(|stats| stats.start_date.is_some()))),
+            ("started".to_owned(), json!(started)),
             ("loaded".to_owned(), json!(stats.is_some_and(|stats| stats.full_load_finish_date.is_some()))),
         ]),
         state,
@@ -319,7 +321,7 @@ impl Kind for ReplicationConfig {
     }
 
     fn holds(&self, object: &Object) -> Option<&'static str> {
-        let has_begun = object.outputs.get("began") == Some(&Value::Bool(true));
+        let has_begun = dms_common::text(object, "started").is_some();
         dms_work::holds(object, has_begun && !is_deprovisioned(object))
     }
 
@@ -465,6 +467,12 @@ impl Kind for ReplicationConfig {
 
     fn ended(&self, object: &Object) -> Option<Result<(), String>> {
         dms_work::ended(object)
+    }
+
+    /// By its beginning. Source: DMS API reference, `ReplicationStats.StartDate`: "the date the replication was started
+    /// either with a fresh start or a resume".
+    fn stretch(&self, object: &Object) -> Option<String> {
+        dms_common::text(object, "started")
     }
 
     fn examples(&self, _place: &Place) -> Vec<Example> {

@@ -60,7 +60,7 @@ pub(crate) struct Schema {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Privilege {
     pub(super) schema: String,
-    pub(super) privilege: String,
+    pub(super) word: String,
     /// `user`, `group`, `role` or `public`.
     pub(super) sort: String,
     pub(super) grantee: String,
@@ -234,7 +234,7 @@ fn privilege(row: &Row) -> Option<Privilege> {
     let [Some(schema), Some(privilege), Some(sort), Some(grantee), relations] = row else { return None };
     Some(Privilege {
         schema: schema.clone(),
-        privilege: privilege.clone(),
+        word: privilege.clone(),
         sort: sort.clone(),
         grantee: grantee.clone(),
         relations: number(relations.as_ref()),

@@ -166,7 +166,7 @@ impl Pair<'_> {
             one.schema == self.schema.name && one.sort == self.grantee.sort && one.grantee == self.grantee.name
         };
         let all = self.contents.privileges.as_ref().into_iter().flatten();
-        all.filter(of).map(|one| (one.privilege.as_str(), one.relations))
+        all.filter(of).map(|one| (one.word.as_str(), one.relations))
     }
 
     fn object(&self) -> Object {

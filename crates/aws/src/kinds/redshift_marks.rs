@@ -193,7 +193,7 @@ mod tests {
             ("team", "Rudern & Segeln = 1+1 ü"),
         ]);
         let mark = encode(&tags).unwrap();
-        assert!(mark.starts_with(":expires=2026-11-28T10:00:00Z :resource=analytics :stack=club team="), "{mark}");
+        assert!(mark.ends_with(" :expires=2026-11-28T10:00:00Z :resource=analytics :stack=club"), "{mark}");
         assert!(mark.chars().all(|letter| letter.is_ascii_alphanumeric() || " _.:/=+-@".contains(letter)), "{mark}");
         assert_eq!(decode(&mark), tags);
         assert_eq!(key(SCHEMA, &["club", "a.b$c"]), "towpath:schema:club.a+2eb+24c");

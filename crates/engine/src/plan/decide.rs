@@ -240,7 +240,7 @@ impl<'a> Builder<'a> {
             return Fate::Replace { diff, reason };
         }
         let mut missing = tags::missing(object, &case.tags, self.input.stack.expires);
-        if resume::is_left_over(object) {
+        if resume::is_left_over(case.kind, object) {
             missing.extend(resume::settled(case.kind));
         }
         missing.retain(|key, _| counts(&format!("tags.{key}")));

@@ -280,7 +280,9 @@ impl<'a> Names<'a> {
             &taken.object.identity
         };
         let default = taken.kind.name(self.around.place, &taken.name, &Value::Object(spec.clone())).ok();
-        (default.as_deref() != Some(own)).then(|| own.to_owned())
+        // Of what lies in something else, the physical name says where, and the field does not.
+        let written = taken.object.state.get("name").and_then(Value::as_str).unwrap_or(own);
+        (default.as_deref() != Some(own)).then(|| written.to_owned())
     }
 }
 

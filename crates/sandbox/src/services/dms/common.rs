@@ -90,7 +90,7 @@ pub(super) fn passes(filters: &[(String, Vec<String>)], of: impl Fn(&str) -> Vec
 
 /// One page of `items` under `member`, with the marker of the next.
 pub(super) fn page(input: Input<'_>, member: &str, items: Vec<Value>) -> Result<Value, ApiError> {
-    // "Constraints: Minimum 20, maximum 100"; "maximum 500" for table statistics.
+    // "Constraints: Minimum 20, maximum 100"; "maximum 500" for the table statistics of a task.
     let most = if member == "TableStatistics" { 500 } else { 100 };
     let size = usize::try_from(input.integer("MaxRecords")?.unwrap_or(100)).unwrap_or(0);
     if !(20..=most).contains(&size) {
