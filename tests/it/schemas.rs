@@ -157,10 +157,10 @@ fn what_is_no_longer_declared_is_found_by_its_mark_and_data_are_protected() {
     assert_eq!(marks(&lake), ["towpath:schema:boats.analytics"]);
     // Another workgroup of the same namespace is reached through and holds nothing.
     lake.edit(STACK, "{kind: redshift/workgroup, ", "{kind: redshift/workgroup, name: lake-other, ");
-    has(&lake.expect(3, &["plan"]), "Plan: 1 to create, 0 to change, 1 to delete");
+    has(&lake.expect(3, &["plan"]), "Plan: 0 to create, 0 to change, 0 to delete, 1 to replace");
     lake.expect(0, &["apply", "--yes"]);
     lake.expect(0, &["plan"]);
-    lake.edit(STACK, "name: lake-other, ", "");
+    lake.edit(STACK, "name: lake-other, ", "name: lake-workgroup, ");
     lake.expect(0, &["apply", "--yes"]);
     declare(&lake, &[]);
     lake.expect(0, &["apply", "--yes"]);

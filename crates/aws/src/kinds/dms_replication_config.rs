@@ -11,7 +11,8 @@
 //! Starting it the first time is no part of this kind: that is `migrate`. Costs its capacity units by the hour while it
 //! has any, which is up to 48 hours longer than it runs; then its position is lost with its capacity.
 //!
-//! Fields are not gathered in a `compute` block as in the API, because each has a rule of its own.
+//! Fields are not gathered in a `compute` block as in the API, because each has a rule of its own. Long because each
+//! field has its rule and its source beside it.
 
 use aws_sdk_databasemigration::types::{
     ComputeConfig, MigrationTypeValue, Replication as LiveRun, ReplicationConfig as Live,

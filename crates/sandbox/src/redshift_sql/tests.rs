@@ -232,19 +232,3 @@ async fn privileges_of_users_groups_and_roles_are_told_by_the_views() {
     }
     sandbox.shutdown().await;
 }
-
-#[tokio::test]
-async fn a_namespace_that_is_made_again_has_an_empty_warehouse() {
-    let directory = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(Options::new(directory.path())).await.unwrap();
-    let config = warehouse::config(&sandbox.cloud, "club").await.unwrap();
-    let client = warehouse::connect(&config).await.unwrap();
-    // As a namespace of this name left it whose deletion nobody of this process saw.
-    let left = "create table left_over (i int); update pg_catalog.redshift_warehouse set namespace_id = 'another'";
-    client.batch_execute(left).await.unwrap();
-    warehouse::unknown(&sandbox.cloud, "club").await;
-    let config = warehouse::config(&sandbox.cloud, "club").await.unwrap();
-    let client = warehouse::connect(&config).await.unwrap();
-    assert_eq!(told(&client, "select count(*) from pg_class where relname = 'left_over'").await, "0");
-    sandbox.shutdown().await;
-}

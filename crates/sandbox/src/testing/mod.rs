@@ -210,6 +210,11 @@ pub(crate) async fn pipeline(sandbox: &Sandbox, aws: &Aws) -> Pipeline {
         .await
         .unwrap()["Endpoint"]["EndpointArn"]
         .clone();
+    while aws.json("dms:DescribeReplicationInstances", json!({})).await.unwrap()["ReplicationInstances"][0]["ReplicationInstanceStatus"]
+        != "available"
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     for endpoint in [&source, &target] {
         aws.json("dms:TestConnection", json!({"ReplicationInstanceArn": instance, "EndpointArn": endpoint}))
             .await

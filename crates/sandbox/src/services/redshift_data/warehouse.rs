@@ -158,10 +158,3 @@ pub(crate) async fn forget(cloud: &Cloud, name: String) {
     }
     READY.lock().await.remove(&(port, name));
 }
-
-/// Lets the process look at a warehouse as one that it has never seen.
-#[cfg(test)]
-pub(crate) async fn unknown(cloud: &Cloud, namespace: &str) {
-    let server = cloud.postgres().ensure().await.unwrap();
-    READY.lock().await.remove(&(server.port, database(namespace)));
-}

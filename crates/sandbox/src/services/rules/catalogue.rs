@@ -344,7 +344,7 @@ pub(super) const SQL: &[Sql] = &[
         statement: "any, on a namespace that was deleted and made again under its name",
         does: "the warehouse is empty",
         source: "Redshift Serverless API reference, `DeleteNamespace`",
-        test: "a_namespace_that_is_made_again_has_an_empty_warehouse",
+        test: "a_snapshot_brings_the_rows_back",
     },
 ];
 
