@@ -283,7 +283,7 @@ async fn a_namespace_tells_its_database_with_its_first_workgroup() {
 #[tokio::test]
 async fn a_deleted_workgroup_is_available_for_a_while() {
     let directory = tempfile::tempdir().unwrap();
-    let (sandbox, aws) = sandbox_at(directory.path(), 600.0, &[]).await;
+    let (sandbox, aws) = sandbox_at(directory.path(), 100.0, &[]).await;
     call(&aws, "CreateNamespace", json!({"namespaceName": "club"})).await.unwrap();
     let subnet = aws.subnets().await[0].clone();
     for refused in [
