@@ -12,7 +12,7 @@ use crate::report::output::Output;
 /// for the same as a name in SQL.
 const FILES: [(&str, &str); 6] = [
     (".env.template", include_str!("init/env.template")),
-    (".gitignore", ".env\n.towpath/\n"),
+    (".gitignore", ".env\n.towpath/\n.towpath-sandbox/\n"),
     ("data/boats.csv", include_str!("init/boats.csv")),
     ("sql/dbt_project.yml", include_str!("init/dbt_project.yml")),
     ("sql/models/boats.yml", include_str!("init/models.yml")),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -13,6 +13,10 @@ use super::session::{Project, sandbox_account, sandbox_region};
 use super::{CliError, Exit, Global};
 use crate::report::output::Output;
 
+/// The folder of a project's sandbox. It plays an AWS account, so that it lies beside what towpath itself
+/// remembers in `.towpath/`: who deletes that has lost no account.
+const FOLDER: &str = ".towpath-sandbox";
+
 /// Arguments of `towpath sandbox`.
 #[derive(Debug, Args)]
 pub(super) struct SandboxArgs {
@@ -20,8 +24,8 @@ pub(super) struct SandboxArgs {
     #[arg(long, default_value_t = 4566)]
     port: u16,
     /// Where the sandbox keeps its state
-    #[arg(long, value_name = "DIR", default_value = ".towpath/sandbox")]
-    directory: std::path::PathBuf,
+    #[arg(long, value_name = "DIR", default_value = FOLDER)]
+    directory: PathBuf,
     /// The account it plays
     #[arg(long, default_value = "111122223333")]
     account: String,
@@ -90,9 +94,23 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs, output: &Output) ->
     Ok(Exit::Done)
 }
 
+/// The folder of a project's sandbox; one that an earlier towpath kept in `.towpath/` is moved here.
+fn folder(root: &Path) -> Result<PathBuf, CliError> {
+    let (folder, earlier) = (root.join(FOLDER), root.join(".towpath").join("sandbox"));
+    if !folder.exists()
+        && earlier.join("world.json").exists()
+        && let Err(error) = std::fs::rename(&earlier, &folder)
+        // Another command may have been faster.
+        && !folder.exists()
+    {
+        return Err(CliError::failed(format!("cannot move `{}` to `{}`", earlier.display(), folder.display()), &error));
+    }
+    Ok(folder)
+}
+
 /// Starts the sandbox of a project for one command.
 pub(super) async fn start(project: &Project, stack: &Stack, global: &Global) -> Result<Sandbox, CliError> {
-    let mut options = Options::new(project.root.join(".towpath").join("sandbox"));
+    let mut options = Options::new(folder(&project.root)?);
     options.account = sandbox_account(stack);
     options.region = sandbox_region(stack);
     options.speed = global.speed;

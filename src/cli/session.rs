@@ -256,7 +256,8 @@ fn only_stack() -> Result<PathBuf, CliError> {
     found.sort();
     match found.as_slice() {
         [one] => Ok(one.clone()),
-        [] => Err(CliError::new(Exit::Usage, "there is no stack file in `stacks/`").hint("name one: --stack FILE")),
+        [] => Err(CliError::new(Exit::Usage, "there is no stack file in `stacks/`")
+            .hint("name one with --stack FILE, or begin a project: towpath init NAME")),
         many => {
             let names: Vec<String> = many.iter().map(|path| format!("`{}`", path.display())).collect();
             Err(CliError::new(Exit::Usage, format!("there are several stack files: {}", names.join(", ")))

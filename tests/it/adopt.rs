@@ -79,7 +79,7 @@ fn inherited() -> TestEnvironment {
     project.expect(0, &["apply", "--yes"]);
     std::fs::remove_dir_all(project.path().join(".towpath/other")).unwrap();
     for path in project.files() {
-        if path.starts_with(project.path().join(".towpath/sandbox"))
+        if path.starts_with(project.path().join(".towpath-sandbox"))
             && let Ok(text) = std::fs::read_to_string(&path)
             && text.contains("towpath:")
         {
@@ -153,7 +153,7 @@ fn a_whole_pipeline_is_found_and_declared_in_one_go() {
     assert!(nothing.stdout.contains("There is nothing to adopt."), "{}", nothing.stdout);
     for path in project.files() {
         let bytes = std::fs::read(&path).unwrap_or_default();
-        let in_the_world = path.starts_with(project.path().join(".towpath/sandbox"));
+        let in_the_world = path.starts_with(project.path().join(".towpath-sandbox"));
         assert!(in_the_world || !String::from_utf8_lossy(&bytes).contains("canary-of-the-other"), "{}", path.display());
     }
 }

@@ -17,7 +17,7 @@ struct Account {
 impl Account {
     /// Serves it; all later commands of the project go through it and meet its faults.
     fn of(project: &mut TestEnvironment, faults: &[&str]) -> Self {
-        let mut options = Options::new(project.path().join(".towpath/sandbox"));
+        let mut options = Options::new(project.path().join(".towpath-sandbox"));
         options.speed = 2000.0;
         options.faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
         let runtime = Runtime::new().unwrap();

@@ -9,9 +9,9 @@ use crate::known_failures::{replicating, steps, task, until};
 
 const STACK: &str = "stacks/small.yaml";
 
-/// Loses the stack's folder, not the sandbox's world.
+/// Loses all that towpath remembers.
 fn lose(project: &TestEnvironment) {
-    let folder = project.path().join(".towpath/small");
+    let folder = project.path().join(".towpath");
     if folder.exists() {
         std::fs::remove_dir_all(folder).unwrap();
     }
@@ -53,6 +53,16 @@ fn a_lost_folder_changes_no_plan_and_removed_resources_are_found_by_tags() {
     lose(&small);
     small.expect(0, &["plan"]);
     small.expect(0, &["down", "--yes"]);
+}
+
+#[test]
+fn a_sandbox_of_an_earlier_build_is_moved_out_of_the_folder() {
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    let (now, earlier) = (small.path().join(".towpath-sandbox"), small.path().join(".towpath/sandbox"));
+    std::fs::rename(&now, &earlier).unwrap();
+    small.expect(0, &["plan"]);
+    assert!(now.join("world.json").exists() && !earlier.exists());
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn a_plan_of_another_place_or_program_is_refused() {
     let net = with_a_change();
     let whole = net.read("a.plan");
     // A sandbox plays one account in one region for life.
-    let (world, kept) = (net.path().join(".towpath/sandbox"), net.path().join(".towpath/kept"));
+    let (world, kept) = (net.path().join(".towpath-sandbox"), net.path().join(".towpath/kept"));
     let elsewhere = || std::fs::remove_dir_all(&world).unwrap();
     net.edit(STACK, "target: sandbox", "target: sandbox\naws: {region: eu-west-1}");
     std::fs::rename(&world, &kept).unwrap();

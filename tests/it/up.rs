@@ -48,7 +48,7 @@ fn the_club_is_built_once_found_again_and_torn_down() {
     assert!(again.stderr.contains("nothing to do"), "{}", again.stderr);
     assert!(!again.stderr.contains("Building the models"), "{}", again.stderr);
     club.expect(0, &["plan"]);
-    std::fs::remove_dir_all(club.path().join(".towpath/club")).unwrap();
+    std::fs::remove_dir_all(club.path().join(".towpath")).unwrap();
     club.expect(0, &["plan"]);
 
     // A test of a column that is not there is no failure but an error.

@@ -58,7 +58,7 @@ fn objects(project: &TestEnvironment) -> Vec<String> {
 }
 
 fn status(project: &TestEnvironment) -> String {
-    let world: Value = serde_json::from_str(&project.read(".towpath/sandbox/world.json")).unwrap();
+    let world: Value = serde_json::from_str(&project.read(".towpath-sandbox/world.json")).unwrap();
     let task = &world["dms"]["tasks"]["small-load"];
     let last = task["lifecycle"]["next"].as_array().and_then(|next| next.last()).map(|next| &next[1]);
     last.unwrap_or(&task["lifecycle"]["state"]).as_str().unwrap_or_default().to_owned()

@@ -162,13 +162,11 @@ impl Drop for Quiet {
     }
 }
 
-/// Loses the folders of all stacks, not the sandbox's world.
+/// Loses all that towpath remembers.
 fn lose(environment: &TestEnvironment) {
-    for entry in std::fs::read_dir(environment.path().join(".towpath")).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_name() != "sandbox" && entry.path().is_dir() {
-            std::fs::remove_dir_all(entry.path()).unwrap();
-        }
+    let folder = environment.path().join(".towpath");
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }
 
@@ -179,7 +177,7 @@ fn serve(
     child: &Arc<Mutex<Option<Child>>>,
     calls: &Arc<Mutex<Vec<String>>>,
 ) -> Sandbox {
-    let mut options = Options::new(environment.path().join(".towpath/sandbox"));
+    let mut options = Options::new(environment.path().join(".towpath-sandbox"));
     options.speed = pace.speed;
     options.faults = accident.faults.iter().map(|fault| fault.parse::<Fault>().unwrap()).collect();
     let (victim, calls) = (child.clone(), calls.clone());

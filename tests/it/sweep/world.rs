@@ -55,7 +55,7 @@ const FLEETING: [&str; 17] = [
 
 /// What a project's account holds, one line an object.
 pub(super) fn world(environment: &TestEnvironment) -> Vec<String> {
-    let text = environment.read(".towpath/sandbox/world.json");
+    let text = environment.read(".towpath-sandbox/world.json");
     let world: Map<String, Value> = serde_json::from_str(&text).unwrap();
     let mut lines = Vec::new();
     for (service, tables) in &world {
