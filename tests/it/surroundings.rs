@@ -9,7 +9,11 @@ fn a_missing_or_ambiguous_stack_is_told() {
     let empty = TestEnvironment::empty();
     let none = empty.expect(2, &["plan"]);
     assert!(none.stderr.contains("there is no stack file in `stacks/`"), "{}", none.stderr);
-    assert!(none.stderr.contains("hint: name one with --stack FILE, or begin a project: towpath init NAME"), "{}", none.stderr);
+    assert!(
+        none.stderr.contains("hint: name one with --stack FILE, or begin a project: towpath init NAME"),
+        "{}",
+        none.stderr
+    );
     let named = empty.expect(2, &["plan", "--stack", "stacks/other.yaml"]);
     assert!(named.stderr.contains("cannot read the stack file `stacks/other.yaml`"), "{}", named.stderr);
 

@@ -3,7 +3,8 @@
 //! A marker is an object with the single key `$ref`. Planning replaces markers whose value is
 //! known already; applying replaces the rest just before the call. Kinds never see one.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
 /// Any spec, state or part of one.
 pub type Value = serde_json::Value;
@@ -31,21 +32,35 @@ impl Reference {
     /// Reads a marker; `None` for any other value.
     pub fn from_value(value: &Value) -> Option<Self> {
         let map = value.as_object().filter(|map| map.len() == 1)?;
-        serde_json::from_value(map.get(MARKER)?.clone()).ok()
+        Self::deserialize(map.get(MARKER)?).ok()
     }
 }
 
-/// The value with the members of every object in alphabetical order: equal for equal content.
-pub fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        Value::Object(map) => {
-            let mut members: Vec<(&String, &Value)> = map.iter().collect();
-            members.sort_by_key(|(key, _)| *key);
-            Value::Object(members.into_iter().map(|(key, item)| (key.clone(), sorted(item))).collect())
+/// A value that is written with the members of every object in alphabetical order: the same text for
+/// equal content.
+#[derive(Clone, Copy, Debug)]
+pub struct Sorted<'a>(pub &'a Value);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Sorted)),
+            Value::Object(map) => {
+                let mut members: Vec<(&String, Sorted<'_>)> =
+                    map.iter().map(|(key, item)| (key, Sorted(item))).collect();
+                members.sort_by_key(|(key, _)| *key);
+                serializer.collect_map(members)
+            }
+            other => other.serialize(serializer),
         }
-        other => other.clone(),
     }
+}
+
+/// SHA-256, in hexadecimal, of what is written as JSON. Only for what serde writes without an error:
+/// values, and structures of them.
+pub(crate) fn hash(written: &impl Serialize) -> String {
+    let text = serde_json::to_vec(written).unwrap_or_else(|error| panic!("a value is written as JSON: {error}"));
+    hex::encode(Sha256::digest(text))
 }
 
 /// All references inside a value, in document order, with repetitions.
@@ -76,7 +91,11 @@ pub fn resolve(value: &Value, lookup: &dyn Fn(&Reference) -> Option<Value>) -> V
 
 /// Whether a marker is left anywhere inside.
 pub fn is_unknown(value: &Value) -> bool {
-    !references(value).is_empty()
+    match value {
+        Value::Array(items) => items.iter().any(is_unknown),
+        Value::Object(map) => Reference::from_value(value).is_some() || map.values().any(is_unknown),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::Deserialize;
 
 use super::{
     DeleteOptions, Example, Facts, FieldFacts, Found, Kind, Object, Outputs, Place, Price, Scope, SecretMark, Tags,
@@ -77,13 +78,16 @@ impl<K: Kind> Of<K> {
     }
 
     fn typed(verb: &str, spec: &Value) -> Result<K::Spec, Fault> {
-        serde_json::from_value(spec.clone())
+        K::Spec::deserialize(spec)
             .map_err(|error| Fault::local(FaultClass::Invalid, format!("{}:{verb}", K::NAME), error.to_string()))
     }
 
     /// For pure questions about specs that may still hold reference markers: markers read as
     /// empty text, since no pure answer depends on them.
     fn lenient(spec: &Value) -> Option<K::Spec> {
+        if !crate::value::is_unknown(spec) {
+            return K::Spec::deserialize(spec).ok();
+        }
         let filled = crate::value::resolve(spec, &|_| Some(Value::String(String::new())));
         serde_json::from_value(filled).ok()
     }

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Action, BuildInput, FORMAT, Plan, standing};
 use crate::address::Address;
@@ -17,7 +16,7 @@ use crate::journal::Replay;
 use crate::kind::{Object, Place, Readiness, Registry};
 use crate::observe::Observation;
 use crate::stack::{Resource, Stack};
-use crate::value::{Value, is_unknown, sorted};
+use crate::value::{Sorted, Value, hash, is_unknown};
 
 /// The longest value in a refusal.
 const WIDTH: usize = 60;
@@ -112,7 +111,7 @@ impl Saved {
     fn hash(&self) -> String {
         let bare = Self { checksum: String::new(), ..self.clone() };
         let value = serde_json::to_value(&bare).unwrap_or_default();
-        hex::encode(Sha256::digest(sorted(&value).to_string().as_bytes()))
+        hash(&Sorted(&value))
     }
 
     /// What keeps the plan from being applied by this program, in this place, to this stack: in words,
@@ -267,7 +266,7 @@ fn differences(path: &str, then: &Value, now: &Value, tell: &mut dyn FnMut(&str,
             let of = |map: &'_ crate::value::Map| map.get(key).cloned().unwrap_or(Value::Null);
             differences(&inner, &of(left), &of(right), tell);
         }
-    } else if sorted(then) != sorted(now) {
+    } else if then != now {
         tell(path, then, now);
     }
 }

@@ -4,11 +4,9 @@
 //! A tag holds a hash of what the stack file says (`{env: NAME}`, a length), never of a secret's
 //! value: another value behind the same name is not seen.
 
-use sha2::{Digest, Sha256};
-
 use super::FieldChange;
 use crate::kind::{AnyKind, Change, Object, Tags};
-use crate::value::{Map, Value, sorted};
+use crate::value::{Map, Sorted, Value, hash};
 
 const WRITTEN: &str = "towpath:written:";
 
@@ -30,8 +28,8 @@ pub(super) fn tags(kind: &dyn AnyKind, declared: &Value) -> Tags {
         let is_whole = kind.fields().get(field).is_some_and(|fact| fact.change == Change::WriteOnly);
         let unread = if is_whole { value.clone() } else { unread_members(&schema["properties"][field], schema, value) };
         if !unread.is_null() {
-            let hash = hex::encode(&Sha256::digest(sorted(&unread).to_string().as_bytes())[..8]);
-            tags.insert(format!("{WRITTEN}{field}"), hash);
+            // Eight bytes of it.
+            tags.insert(format!("{WRITTEN}{field}"), hash(&Sorted(&unread))[..16].to_owned());
         }
     }
     tags

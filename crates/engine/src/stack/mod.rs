@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::diag::Span;
 use crate::plan::Action;
-use crate::value::Value;
+use crate::value::{Sorted, Value};
 
 pub use self::load::{LoadInput, load};
 
@@ -113,6 +113,13 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
+    /// All of them by name, unless none is set.
+    fn declared(&self) -> Option<BTreeMap<&'static str, Option<u64>>> {
+        let Self { create, update, delete, start, stop } = *self;
+        let all = [("create", create), ("update", update), ("delete", delete), ("start", start), ("stop", stop)];
+        (*self != Self::default()).then(|| all.into_iter().collect())
+    }
+
     /// Seconds for a step that does this.
     pub(crate) fn of(&self, action: Action) -> Option<f64> {
         let seconds = match action {
@@ -230,27 +237,53 @@ pub struct Models {
 /// Everything a stack says that a plan depends on, members in alphabetical order; it holds no
 /// secret, because a stack holds none.
 pub fn declared(stack: &Stack) -> Value {
-    let block = |resource: &Resource| {
-        let timeouts = Some(resource.timeouts).filter(|timeouts| *timeouts != Timeouts::default());
-        serde_json::json!({
-            "kind": resource.address.kind, "spec": resource.spec, "protect": resource.protect,
-            "depends_on": resource.depends_on, "timeouts": timeouts, "ignore": resource.ignore,
-        })
-    };
-    let resources: BTreeMap<&String, Value> =
-        stack.resources.iter().map(|(name, resource)| (name, block(resource))).collect();
-    let whole = serde_json::json!({
-        "stack": stack.name, "tags": stack.tags, "expires": stack.expires, "moved": stack.moved,
-        "resources": resources,
-    });
-    crate::value::sorted(&whole)
+    serde_json::to_value(Declared::of(stack)).unwrap_or_else(|error| panic!("a stack is written as JSON: {error}"))
+}
+
+/// What [`declared`] writes. The fields of both structures stand in alphabetical order.
+#[derive(Serialize)]
+struct Declared<'a> {
+    expires: Option<u64>,
+    moved: &'a BTreeMap<String, String>,
+    resources: BTreeMap<&'a String, DeclaredResource<'a>>,
+    stack: &'a str,
+    tags: &'a BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct DeclaredResource<'a> {
+    depends_on: &'a [String],
+    ignore: &'a [String],
+    kind: &'a str,
+    protect: Option<bool>,
+    spec: Sorted<'a>,
+    timeouts: Option<BTreeMap<&'static str, Option<u64>>>,
+}
+
+impl<'a> Declared<'a> {
+    fn of(stack: &'a Stack) -> Self {
+        let resource = |resource: &'a Resource| DeclaredResource {
+            depends_on: &resource.depends_on,
+            ignore: &resource.ignore,
+            kind: &resource.address.kind,
+            protect: resource.protect,
+            spec: Sorted(&resource.spec),
+            timeouts: resource.timeouts.declared(),
+        };
+        Self {
+            expires: stack.expires,
+            moved: &stack.moved,
+            resources: stack.resources.iter().map(|(name, block)| (name, resource(block))).collect(),
+            stack: &stack.name,
+            tags: &stack.tags,
+        }
+    }
 }
 
 /// A hash of [`declared`]: stacks that differ only in the order of their blocks and fields have the
 /// same.
 pub fn stack_hash(stack: &Stack) -> String {
-    use sha2::{Digest, Sha256};
-    hex::encode(Sha256::digest(declared(stack).to_string().as_bytes()))
+    crate::value::hash(&Declared::of(stack))
 }
 
 #[cfg(test)]
