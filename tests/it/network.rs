@@ -1,5 +1,6 @@
 //! A network of one's own: made, unchanged, changed in place and taken down through the program.
 
+use crate::aws::Aws;
 use crate::env::TestEnvironment;
 
 const STACK: &str = r"stack: harbour
@@ -43,4 +44,23 @@ fn endpoints_of_a_network_come_change_and_go() {
     assert!(replaced.stdout.contains("ModifyVpcEndpoint has no ServiceName"), "{}", replaced.stdout);
     let down = harbour.expect(0, &["down", "--yes"]);
     assert!(down.stdout.contains("Nothing is left of this stack."), "{}", down.stdout);
+}
+
+#[test]
+fn what_keeps_a_network_from_being_deleted_is_named() {
+    let harbour = TestEnvironment::empty();
+    let stack = "stack: harbour\ntarget: sandbox\nresources:\n  network: {kind: ec2/vpc, cidr: 10.20.0.0/16}\n  gate: {kind: ec2/security_group, vpc: network, description: who may pass}\n";
+    harbour.write("stacks/harbour.yaml", stack);
+    harbour.expect(0, &["apply", "--yes"]);
+    // Somebody makes the group his own.
+    let aws = Aws::of(&harbour);
+    let groups = aws.ec2("Action=DescribeSecurityGroups&Filter.1.Name=group-name&Filter.1.Value.1=harbour-gate");
+    let id = groups.split("<groupId>").nth(1).unwrap().split('<').next().unwrap();
+    aws.ec2(&format!("Action=DeleteTags&ResourceId.1={id}&Tag.1.Key=towpath:stack"));
+    harbour.edit("stacks/harbour.yaml", "10.20.0.0/16", "10.20.0.0/17");
+    let held = harbour.expect(4, &["apply", "--yes"]);
+    assert!(held.stderr.contains(&format!("held by security group {id} (harbour-gate)")), "{}", held.stderr);
+    aws.ec2(&format!("Action=DeleteSecurityGroup&GroupId={id}"));
+    harbour.expect(0, &["apply", "--yes"]);
+    harbour.expect(0, &["plan"]);
 }

@@ -54,7 +54,7 @@ pub(super) fn matched<'a>(
 }
 
 /// The names that the object of a resource may have. A limit has none: it goes by what it limits.
-fn names(stack: &Stack, key: &str, resource: &Resource) -> BTreeSet<String> {
+pub(super) fn names(stack: &Stack, key: &str, resource: &Resource) -> BTreeSet<String> {
     if resource.kind != "redshift/usage_limit" {
         return resource.names.clone();
     }

@@ -14,7 +14,7 @@ use regex::Regex;
 use serde_json::json;
 
 use super::account::{self, Object};
-use super::stack::Stack;
+use super::stack::{Resource, Stack};
 use super::{invent, model, outsider, trouble};
 use crate::env::TestEnvironment;
 use crate::sweep::stage::{Accident, Played, Quiet, play};
@@ -250,8 +250,8 @@ impl Story {
         if played.code == Some(0) || self.account() != account {
             return Err(format!("{} was changed since the plan was saved\n{}", changed.name, played.text));
         }
-        let words = [&changed.name, &changed.id, changed.tags.get("towpath:resource").unwrap_or(&changed.id)];
-        if !words.iter().any(|word| played.text.contains(*word)) {
+        let words = [&changed.name, &changed.id, &self.key(step, &changed)];
+        if !words.iter().any(|word| !word.is_empty() && played.text.contains(*word)) {
             return Err(format!("the refusal does not name {}\n{}", changed.name, played.text));
         }
         Ok(())
@@ -280,6 +280,16 @@ impl Story {
         answer.ok().map(|()| object)
     }
 
+    /// The key of the resource that an object stands for, if anybody can say it; a limit bears no tags.
+    fn key(&self, step: &Step, object: &Object) -> String {
+        let stack = &self.stacks[step.which];
+        let is_it = |(key, resource): &(&String, &Resource)| {
+            resource.kind == object.kind && model::names(stack, key, resource).contains(&object.name)
+        };
+        let limit = stack.resources.iter().filter(|_| object.kind == "redshift/usage_limit").find(is_it);
+        limit.map_or_else(|| object.tag("towpath:resource").to_owned(), |(key, _)| key.clone())
+    }
+
     /// Somebody does one thing to what is there.
     fn meddle(&mut self, step: &mut Step) {
         let account = self.account();
@@ -294,7 +304,7 @@ impl Story {
         }
         let ours = self.ours(step, &account);
         let Some(object) = self.any(&ours) else { return };
-        let key = object.tag("towpath:resource").to_owned();
+        let key = self.key(step, &object);
         let quiet = Quiet::of(&self.project);
         let aws = quiet.client();
         let told = match choice {
@@ -371,11 +381,22 @@ impl Story {
                 Some(0) => return self.is_empty(step, &played.text),
                 Some(5) if step.verb == "destroy" => return Ok(()),
                 _ if played.text.contains("the plan is refused") => self.refused(step, &played.text)?,
-                _ => {}
+                _ => self.clear(step, &played.text),
             }
             last = played.text;
         }
         Err(format!("does not come to an end\n{last}"))
+    }
+
+    /// What is not known to be the stack's any more and keeps something of it from being deleted goes, if the
+    /// run has named it.
+    fn clear(&mut self, step: &mut Step, text: &str) {
+        let named = |object: &Object| text.contains("(held by ") && text.contains(&object.id);
+        for object in self.account().into_iter().filter(|object| step.untagged.contains(&object.id) && named(object)) {
+            let answer = outsider::delete(&Quiet::of(&self.project).client(), &object);
+            self.note(format!("* somebody deletes {}, which is in the way: {answer:?}", object.name));
+            step.deleted.insert(object.tag("towpath:resource").to_owned());
+        }
     }
 
     /// Nothing is left to do after a run that said so, and what it kept it has named.

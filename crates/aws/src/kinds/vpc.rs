@@ -265,6 +265,8 @@ impl Kind for Vpc {
         add_tags_and_name(&self.cloud, object, tags).await
     }
 
+    /// What `DeleteVpc` wants gone first and this program knows of: interfaces, subnets, and all security
+    /// groups but the default one (EC2 API reference, "DeleteVpc").
     async fn holders(&self, object: &Object) -> Result<Vec<String>, Fault> {
         let mut holders = interfaces(&self.cloud, "vpc-id", &object.identity).await?;
         let filter = Filter::builder().name("vpc-id").values(&object.identity).build();
@@ -272,6 +274,18 @@ impl Kind for Vpc {
         let subnets = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
         let subnets = subnets.map_err(fault("ec2:DescribeSubnets"))?;
         holders.extend(subnets.into_iter().map(|subnet| format!("subnet {}", subnet.subnet_id.unwrap_or_default())));
+        let filter = Filter::builder().name("vpc-id").values(&object.identity).build();
+        let call = self.cloud.ec2().await.describe_security_groups().filters(filter);
+        let groups = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        let groups = groups.map_err(fault("ec2:DescribeSecurityGroups"))?.into_iter();
+        let groups = groups.filter(|group| group.group_name() != Some("default"));
+        holders.extend(groups.map(|group| {
+            format!(
+                "security group {} ({})",
+                group.group_id().unwrap_or_default(),
+                group.group_name().unwrap_or_default()
+            )
+        }));
         Ok(holders)
     }
 
