@@ -94,23 +94,16 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs, output: &Output) ->
     Ok(Exit::Done)
 }
 
-/// The folder of a project's sandbox; one that an earlier towpath kept in `.towpath/` is moved here.
-fn folder(root: &Path) -> Result<PathBuf, CliError> {
+/// The folder of a project's sandbox. One that an earlier towpath made in `.towpath/` is used where it is: a sandbox
+/// cannot be moved, because its PostgreSQL may lie elsewhere, under a name made of the folder's.
+fn folder(root: &Path) -> PathBuf {
     let (folder, earlier) = (root.join(FOLDER), root.join(".towpath").join("sandbox"));
-    if !folder.exists()
-        && earlier.join("world.json").exists()
-        && let Err(error) = std::fs::rename(&earlier, &folder)
-        // Another command may have been faster.
-        && !folder.exists()
-    {
-        return Err(CliError::failed(format!("cannot move `{}` to `{}`", earlier.display(), folder.display()), &error));
-    }
-    Ok(folder)
+    if !folder.exists() && earlier.join("world.json").exists() { earlier } else { folder }
 }
 
 /// Starts the sandbox of a project for one command.
 pub(super) async fn start(project: &Project, stack: &Stack, global: &Global) -> Result<Sandbox, CliError> {
-    let mut options = Options::new(folder(&project.root)?);
+    let mut options = Options::new(folder(&project.root));
     options.account = sandbox_account(stack);
     options.region = sandbox_region(stack);
     options.speed = global.speed;

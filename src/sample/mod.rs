@@ -122,7 +122,8 @@ impl Table {
     }
 }
 
-/// Writes the club data set into `dir` (made when missing; files of these names are replaced).
+/// Writes the club data set into `dir` (made when missing; files of these names are replaced). A folder that is
+/// missing appears with all its files or not at all: who is killed leaves `DIR.part`, which the next one writes over.
 ///
 /// The data is made of `scale` blocks of equal size that share nothing, each from its own random
 /// stream: memory stays that of one block whatever the scale, and every block carries exactly
@@ -131,6 +132,18 @@ pub fn club(scale: u32, seed: u64, dir: &Path) -> Result<Vec<Written>, SampleErr
     if scale == 0 {
         return Err(SampleError::ScaleZero);
     }
+    if dir.exists() {
+        return write(scale, seed, dir);
+    }
+    let mut aside = dir.as_os_str().to_owned();
+    aside.push(".part");
+    let written = write(scale, seed, Path::new(&aside))?;
+    fs::rename(&aside, dir).map_err(|source| SampleError::Write { path: dir.to_owned(), source })?;
+    let moved = |file: Written| Written { path: dir.join(file.path.file_name().unwrap_or_default()), rows: file.rows };
+    Ok(written.into_iter().map(moved).collect())
+}
+
+fn write(scale: u32, seed: u64, dir: &Path) -> Result<Vec<Written>, SampleError> {
     fs::create_dir_all(dir).map_err(|source| SampleError::Write { path: dir.to_owned(), source })?;
     let mut files = Files {
         teams: Table::create(dir, 0)?,

@@ -2,7 +2,7 @@
 //! outlives the run.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::env::{Running, TestEnvironment};
 
@@ -40,7 +40,10 @@ fn finish(project: &TestEnvironment) {
 #[test]
 fn a_kill_in_upload_and_migration_is_made_good_by_the_next_run() {
     let project = busy();
-    kill_in(&project, "Uploading", Duration::ZERO);
+    // PostgreSQL is made and started meanwhile.
+    for after in [0, 200, 500, 900] {
+        kill_in(&project, "Uploading", Duration::from_millis(after));
+    }
     kill_in(&project, "trips: 60,000 rows", Duration::from_millis(100));
     kill_in(&project, "Migrating", Duration::from_millis(100));
     kill_in(&project, "Starting the task", Duration::from_millis(300));
@@ -54,6 +57,23 @@ fn a_kill_in_validation_and_models_is_made_good_by_the_next_run() {
     kill_in(&project, "Building the models", Duration::ZERO);
     kill_in(&project, "Building the models", Duration::from_millis(250));
     finish(&project);
+}
+
+#[test]
+fn a_kill_leaves_no_half_of_the_sample_data() {
+    let project = TestEnvironment::small();
+    let mut run = project.spawn(&["sample", "club", "--scale", "100", "--out", "data/club"]);
+    let aside = project.path().join("data/club.part/events.csv.part");
+    let begun = Instant::now();
+    while !aside.exists() {
+        assert!(begun.elapsed() < Duration::from_mins(1) && run.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert!(!project.path().join("data/club").exists());
+    project.expect(0, &["sample", "club", "--out", "data/club"]);
+    assert!(project.path().join("data/club/events.csv").exists() && !project.path().join("data/club.part").exists());
 }
 
 #[test]

@@ -38,6 +38,9 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 /// Between two looks at a server that starts.
 const PAUSE: Duration = Duration::from_millis(25);
 
+/// The beginning of the names of folders in which data is made.
+const ASIDE: &str = "data.new";
+
 /// Why there is no PostgreSQL. The texts say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
@@ -174,12 +177,11 @@ impl Postgres {
             return Ok(known.server.clone());
         }
         *running = None;
-        let (folder, vault) = (self.folder.clone(), self.vault.clone());
-        let start = move || Running::start(&folder, &vault);
+        let (folder, vault, supervisor) = (self.folder.clone(), self.vault.clone(), self.supervisor.clone());
+        let start = move || Running::start(&folder, &vault, supervisor.as_deref().unwrap_or_default());
         let started =
             tokio::task::spawn_blocking(start).await.map_err(|error| PostgresError::Silent(error.to_string()))??;
         started.server.ensure_database(SOURCE_DATABASE).await?;
-        self.watch(&started)?;
         let server = started.server.clone();
         *running = Some(started);
         Ok(server)
@@ -199,17 +201,6 @@ impl Postgres {
         let port = free_port()?;
         record(&self.folder, port, &sealed)?;
         Ok(Server { port, password })
-    }
-
-    /// Starts the supervisor; one that finds another at work ends at once.
-    fn watch(&self, running: &Running) -> Result<(), PostgresError> {
-        let Some((program, arguments)) = self.supervisor.as_deref().and_then(<[_]>::split_first) else { return Ok(()) };
-        let directory = self.folder.parent().unwrap_or(&self.folder);
-        let mut command = Launcher::Direct.command(Path::new(program));
-        command.args(arguments).arg(directory).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().map_err(|source| PostgresError::File { path: PathBuf::from(program), source })?;
-        running.reap(child);
-        Ok(())
     }
 
     /// Stops using the server; the last user stops it.
@@ -256,26 +247,32 @@ struct Running {
     users: File,
     /// The server, when this process started it.
     child: Option<Child>,
-    supervisors: std::sync::Mutex<Vec<Child>>,
+    /// Who stops the server after a kill of this process.
+    supervisor: Option<Child>,
 }
 
 impl Running {
-    fn start(folder: &Path, vault: &Vault) -> Result<Self, PostgresError> {
+    /// Starts a use, and the supervisor before the server, so that no kill leaves a server that nobody watches.
+    fn start(folder: &Path, vault: &Vault, supervisor: &[OsString]) -> Result<Self, PostgresError> {
         crate::make_private(folder).map_err(|source| PostgresError::File { path: folder.to_owned(), source })?;
         let failed = |source| PostgresError::File { path: folder.to_owned(), source };
         let gate = open_lock(folder, "start.lock")?;
         gate.lock_exclusive().map_err(failed)?;
         let users = open_lock(folder, "users.lock")?;
         users.lock_shared().map_err(failed)?;
+        let supervisor = Self::watch(folder, supervisor)?;
         let cluster = Cluster::open(folder, vault)?;
         let (server, child) = cluster.run()?;
-        let supervisors = std::sync::Mutex::new(Vec::new());
-        Ok(Self { server, folder: folder.to_owned(), users, child, supervisors })
+        Ok(Self { server, folder: folder.to_owned(), users, child, supervisor })
     }
 
-    /// Keeps a supervisor to wait for, so that none is left as a zombie.
-    fn reap(&self, child: Child) {
-        self.supervisors.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(child);
+    /// Starts the supervisor; one that finds another at work ends at once.
+    fn watch(folder: &Path, supervisor: &[OsString]) -> Result<Option<Child>, PostgresError> {
+        let Some((program, arguments)) = supervisor.split_first() else { return Ok(None) };
+        let directory = folder.parent().unwrap_or(folder);
+        let mut command = Launcher::Direct.command(Path::new(program));
+        command.args(arguments).arg(directory).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map(Some).map_err(|source| PostgresError::File { path: PathBuf::from(program), source })
     }
 
     fn end(&mut self) -> Result<(), PostgresError> {
@@ -290,7 +287,12 @@ impl Running {
         if let Some(child) = &mut self.child {
             child.wait().map_err(failed)?;
         }
-        self.users.unlock().map_err(failed)
+        self.users.unlock().map_err(failed)?;
+        if let Some(supervisor) = &mut self.supervisor {
+            // One that watches for others goes on.
+            supervisor.try_wait().map_err(failed)?;
+        }
+        Ok(())
     }
 }
 
@@ -331,20 +333,31 @@ impl Cluster {
             (0, password, sealed)
         });
         let cluster = Self { own: own.to_owned(), data, launcher, installation, port, password, sealed };
+        cluster.clear(&folder);
         if is_new {
             cluster.initialise()?;
         }
         Ok(cluster)
     }
 
-    /// Makes the data aside and moves it into place, so that a kill leaves no half of it.
-    fn initialise(&self) -> Result<(), PostgresError> {
-        let aside = self.data.with_extension("new");
-        let words = self.data.with_extension("password");
-        for old in [&aside, &self.data] {
-            if old.exists() {
-                fs::remove_dir_all(old).map_err(|source| PostgresError::File { path: old.clone(), source })?;
+    /// Takes away what killed runs were making. An `initdb` outlives the run that called it and may be writing still:
+    /// then the next run takes it away.
+    fn clear(&self, folder: &Path) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let is_aside = entry.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE));
+            if is_aside && let Err(error) = fs::remove_dir_all(entry.path()) {
+                tracing::debug!(%error, path = %entry.path().display(), "what a killed run left is still in use");
             }
+        }
+    }
+
+    /// Makes the data aside and moves it into place, so that a kill leaves no half of it; each time under another
+    /// name, so that nothing is made in a folder in which the `initdb` of a killed run is at work.
+    fn initialise(&self) -> Result<(), PostgresError> {
+        let aside = self.data.with_file_name(format!("{ASIDE}-{}", random_text(8, b"abcdefghijkmnpqrstuvwxyz")));
+        let words = self.data.with_extension("password");
+        if self.data.exists() {
+            fs::remove_dir_all(&self.data).map_err(|source| PostgresError::File { path: self.data.clone(), source })?;
         }
         let failed = |source| PostgresError::File { path: words.clone(), source };
         let mut file = private_options().write(true).create(true).truncate(true).open(&words).map_err(failed)?;
@@ -576,6 +589,35 @@ mod tests {
         assert_eq!(answer(&again, "SELECT current_database()::text").await, SOURCE_DATABASE);
         first.release().await;
         assert!(!answers(again.port));
+    }
+
+    #[tokio::test]
+    async fn an_initdb_that_outlives_its_run_is_in_nobodys_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let postgres = at(directory.path());
+        let folder = Launcher::choose().unwrap().folder(&directory.path().join("postgres")).unwrap();
+        let left = ["data.new", "data.new-left"].map(|name| folder.join(name));
+        let is_over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let writer = std::thread::spawn({
+            let (left, is_over) = (left.clone(), is_over.clone());
+            move || {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    for folder in &left {
+                        // Either may fail: the folder may be taken away at any moment.
+                        fs::create_dir_all(folder).unwrap_or_default();
+                        fs::write(folder.join(random_text(4, b"abcdefgh")), "busy").unwrap_or_default();
+                    }
+                }
+            }
+        });
+        let started = postgres.ensure().await.map(|server| server.port);
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        writer.join().unwrap();
+        started.unwrap();
+        postgres.release().await;
+        postgres.ensure().await.unwrap();
+        assert!(left.iter().all(|folder| !folder.exists()));
+        postgres.release().await;
     }
 
     #[tokio::test]
