@@ -40,20 +40,7 @@ fn lose(project: &TestEnvironment) {
 /// Runs a statement as another client, to its end: its rows.
 #[track_caller]
 fn sql(project: &TestEnvironment, sql: &str) -> Vec<Vec<Value>> {
-    let aws = Aws::of(project);
-    let call = |operation: &str, input: &Value| {
-        aws.json("redshift-data", &format!("RedshiftData.{operation}"), input).unwrap()
-    };
-    let input = json!({ "Sql": sql, "WorkgroupName": "lake-workgroup", "Database": "boats", "WaitTimeSeconds": 30 });
-    let id = call("ExecuteStatement", &input)["Id"].clone();
-    let end = call("DescribeStatement", &json!({ "Id": id, "WaitTimeSeconds": 30 }));
-    assert_eq!(end["Status"], "FINISHED", "{sql}: {end}");
-    if end["HasResultSet"] != true {
-        return Vec::new();
-    }
-    let rows = call("GetStatementResult", &json!({ "Id": id }))["Records"].clone();
-    let cell = |cell: &Value| cell.as_object().and_then(|union| union.values().next().cloned()).unwrap_or_default();
-    rows.as_array().unwrap().iter().map(|row| row.as_array().unwrap().iter().map(cell).collect()).collect()
+    Aws::of(project).sql("lake-workgroup", "boats", sql)
 }
 
 /// The schemas beside those that every database has.
