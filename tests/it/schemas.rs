@@ -50,12 +50,16 @@ fn schemas(project: &TestEnvironment) -> Vec<Vec<Value>> {
 
 /// The keys of the marks on the namespace.
 fn marks(project: &TestEnvironment) -> Vec<String> {
+    tags(project).into_iter().filter(|key| key.matches(':').count() > 1).collect()
+}
+
+/// The keys of all its tags.
+fn tags(project: &TestEnvironment) -> Vec<String> {
     let aws = Aws::of(project);
     let namespace = aws.redshift("GetNamespace", &json!({ "namespaceName": "lake-warehouse" })).unwrap();
     let arn = &namespace["namespace"]["namespaceArn"];
     let tags = aws.redshift("ListTagsForResource", &json!({ "resourceArn": arn })).unwrap();
-    let keys = tags["tags"].as_array().unwrap().iter().filter_map(|tag| tag["key"].as_str().map(str::to_owned));
-    keys.filter(|key| key.matches(':').count() > 1).collect()
+    tags["tags"].as_array().unwrap().iter().filter_map(|tag| tag["key"].as_str().map(str::to_owned)).collect()
 }
 
 #[track_caller]
@@ -176,6 +180,36 @@ fn a_schema_of_others_is_refused_until_it_is_adopted() {
     lake.expect(0, &["adopt", "--discover", "--yes"]);
     assert!(lake.read(STACK).contains("name: sea"), "{}", lake.read(STACK));
     lake.expect(0, &["plan"]);
+}
+
+#[test]
+fn more_schemas_than_a_namespace_has_room_for_tags_are_refused_before_anything_is_done() {
+    let schema = |number: usize| format!("  s{number}: {{kind: redshift/schema, workgroup: workgroup}}\n");
+    let schemas_up_to = |last: usize| (1..=last).map(schema).collect::<String>();
+    let lake = project(&[&schemas_up_to(60)]);
+    // Nothing stands yet: the namespace, too, is this plan's to make.
+    let refused = lake.expect(1, &["plan"]);
+    has(&refused, "AWS would refuse this plan; nothing was done");
+    has(&refused, "redshift/namespace.warehouse: `lake-warehouse` would carry ");
+    has(&refused, "and AWS allows 50: one for each of the stack's 60 schemas and grants in it");
+    lake.expect(1, &["apply", "--yes"]);
+    let namespaces = Aws::of(&lake).redshift("ListNamespaces", &json!({})).unwrap();
+    assert_eq!(namespaces["namespaces"], json!([]));
+    // Up to the limit everything fits, and not one more.
+    declare(&lake, &[]);
+    lake.expect(0, &["apply", "--yes"]);
+    let room = 50 - tags(&lake).len();
+    declare(&lake, &[&schemas_up_to(room)]);
+    lake.expect(0, &["apply", "--yes"]);
+    lake.expect(0, &["plan"]);
+    assert_eq!(tags(&lake).len(), 50);
+    declare(&lake, &[&schemas_up_to(room), GRANT.replace("analytics", "s1").as_str()]);
+    let refused = lake.expect(1, &["apply", "--yes"]);
+    has(&refused, "`lake-warehouse` would carry 51 tags");
+    has(&refused, "Lay 1 of them into another namespace");
+    // What goes in the same plan makes room.
+    declare(&lake, &[&schemas_up_to(room - 1), GRANT.replace("analytics", "s1").as_str()]);
+    has(&lake.expect(3, &["plan"]), "Plan: 1 to create, 0 to change, 1 to delete");
 }
 
 #[test]
