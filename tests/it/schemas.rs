@@ -19,6 +19,9 @@ const SCHEMA: &str = "  analytics: {kind: redshift/schema, workgroup: workgroup,
 
 const GRANT: &str = "  readers: {kind: redshift/grant, schema: analytics, user: \"IAM:sandbox\", on_schema: [usage], on_tables: [select]}\n";
 
+const EVERYBODY: &str =
+    "  everybody: {kind: redshift/grant, schema: analytics, group: public, on_schema: [usage], on_tables: [select]}\n";
+
 fn project(resources: &[&str]) -> TestEnvironment {
     let project = TestEnvironment::empty();
     declare(&project, resources);
@@ -210,6 +213,63 @@ fn more_schemas_than_a_namespace_has_room_for_tags_are_refused_before_anything_i
     // What goes in the same plan makes room.
     declare(&lake, &[&schemas_up_to(room - 1), GRANT.replace("analytics", "s1").as_str()]);
     has(&lake.expect(3, &["plan"]), "Plan: 1 to create, 0 to change, 1 to delete");
+}
+
+#[test]
+fn what_everybody_is_granted_is_planned_compared_and_revoked() {
+    let lake = project(&[SCHEMA, EVERYBODY]);
+    lake.expect(0, &["apply", "--yes"]);
+    lose(&lake);
+    lake.expect(0, &["plan"]);
+    let granted =
+        "select privilege_type, identity_type from svv_schema_privileges where namespace_name = 'analytics' order by 1";
+    assert_eq!(sql(&lake, granted), [[json!("USAGE"), json!("public")]]);
+    sql(&lake, "create table analytics.trips (id int)");
+    lake.expect(0, &["apply", "--yes"]);
+    let tables = "select identity_type from svv_relation_privileges where privilege_type = 'SELECT'";
+    assert_eq!(sql(&lake, tables), [[json!("public")]]);
+    // Drift either way.
+    sql(&lake, "revoke usage on schema analytics from public");
+    sql(&lake, "grant create on schema analytics to public");
+    has(&lake.expect(3, &["drift"]), "everybody.on_schema differs");
+    lake.expect(0, &["apply", "--yes"]);
+    assert_eq!(sql(&lake, granted), [[json!("USAGE"), json!("public")]]);
+    // Another grantee is a replacement.
+    lake.edit(STACK, "group: public", "user: \"IAM:sandbox\"");
+    has(&lake.expect(3, &["plan"]), "Plan: 0 to create, 0 to change, 0 to delete, 1 to replace");
+    lake.edit(STACK, "user: \"IAM:sandbox\"", "group: PUBLIC");
+    lake.expect(0, &["plan"]);
+    declare(&lake, &[SCHEMA]);
+    lose(&lake);
+    has(&lake.expect(3, &["plan"]), "- redshift/grant.everybody is deleted, because the stack no longer declares it");
+    lake.expect(0, &["apply", "--yes"]);
+    assert_eq!((sql(&lake, granted).len(), sql(&lake, tables).len()), (0, 0));
+    assert_eq!(marks(&lake), ["towpath:schema:boats.analytics"]);
+}
+
+#[test]
+fn what_everybody_has_in_the_schema_public_from_the_beginning_is_taken_over_on_request_only() {
+    let granted = "select privilege_type from svv_schema_privileges where namespace_name = 'public' order by 1";
+    let everybody = EVERYBODY.replace("schema: analytics", "schema: public, workgroup: workgroup");
+    let lake = project(&[&everybody.replace(", on_tables: [select]", "")]);
+    // Before there is a warehouse that is said before anything is made, and afterwards it is somebody else's.
+    let refused = lake.expect(1, &["apply", "--yes"]);
+    has(
+        &refused,
+        "redshift/grant.everybody: a new warehouse grants CREATE and USAGE on its schema `public` to everybody",
+    );
+    has(&refused, "nothing was done");
+    lake.expect(0, &["apply", "--yes", "--exclude", "everybody"]);
+    has(&lake.expect(1, &["apply", "--yes"]), "to take it over: towpath adopt everybody");
+    assert_eq!(sql(&lake, granted), [[json!("CREATE")], [json!("USAGE")]]);
+    // Taken over, it becomes what is declared, and the plan of that says what everybody loses.
+    has(&lake.expect(0, &["adopt", "everybody", "--yes"]), "[create, usage] → [usage]");
+    assert_eq!(sql(&lake, granted), [[json!("USAGE")]]);
+    lose(&lake);
+    lake.expect(0, &["plan"]);
+    declare(&lake, &[]);
+    lake.expect(0, &["apply", "--yes"]);
+    assert_eq!((sql(&lake, granted).len(), marks(&lake).len()), (0, 0));
 }
 
 #[test]

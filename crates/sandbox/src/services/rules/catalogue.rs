@@ -341,6 +341,12 @@ pub(super) const SQL: &[Sql] = &[
         test: ACCESS,
     },
     Sql {
+        statement: "any, on the schema `public`",
+        does: "everybody has `CREATE` and `USAGE` on it from the beginning (\"By default, all users have CREATE and USAGE permissions on the PUBLIC schema of a database\"), until they are revoked",
+        source: "Redshift developer guide, \"Schema-based permissions\"",
+        test: ACCESS,
+    },
+    Sql {
         statement: "any, on a namespace that was deleted and made again under its name",
         does: "the warehouse is empty",
         source: "Redshift Serverless API reference, `DeleteNamespace`",
