@@ -47,7 +47,7 @@ impl Before {
         let addresses = instances.filter_map(|object| object.outputs.get("private_addresses")).flat_map(texts);
         Ok(Self {
             addresses: addresses.collect(),
-            tasks: slots::going(session, plan, observation).await?,
+            tasks: [slots::going(session, plan, observation).await?, slots::due(session, observation)].concat(),
             known: slots::KINDS.into_iter().flat_map(&deleted).collect(),
         })
     }
@@ -72,7 +72,7 @@ pub(super) async fn sweep(
     let names = names(session, before, &observation).await?;
     let mut found = lingering(session, &names, output).await?;
     let mut tasks = slots::gone(session, &observation).await?;
-    tasks.retain(|task| !before.known.contains(&task.identity));
+    tasks.retain(|task| !before.known.contains(&task.identity) && !before.tasks.iter().any(|one| one.is(task)));
     let is_gone = |task: &&slots::Task| observation.of(&task.kind).iter().all(|one| one.identity != task.identity);
     tasks.extend(before.tasks.iter().filter(is_gone).cloned());
     left.extend(slots::release(session, &tasks, output).await?);
