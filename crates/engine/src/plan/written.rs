@@ -7,10 +7,9 @@
 use sha2::{Digest, Sha256};
 
 use super::FieldChange;
+use crate::kind::tag::WRITTEN;
 use crate::kind::{AnyKind, Change, Object, Tags};
 use crate::value::{Map, Value, sorted};
-
-const WRITTEN: &str = "towpath:written:";
 
 /// Whether a tag is one of these.
 pub(super) fn is_one(key: &str) -> bool {
