@@ -106,14 +106,26 @@ fn owned(session: &Session, observation: &Observation) -> Vec<Leftover> {
         for object in
             objects.iter().filter(|object| object.owner().is_some_and(|(stack, _)| stack == session.stack.name))
         {
-            let price = session.registry.get(kind).and_then(|kind| kind.price(&object.state));
+            let registered = session.registry.get(kind);
+            let price = registered.and_then(|kind| kind.price(&object.state));
+            let again = format!("towpath destroy --stack {}", session.project.source.path);
+            let manager = registered.and_then(|kind| kind.managed_by(object));
+            let (about, delete) = match manager {
+                None => ("still bears the stack's tags".to_owned(), again),
+                Some(manager) => (
+                    format!(
+                        "bears the stack's tags, and is managed by {manager}, through which alone it can be deleted"
+                    ),
+                    format!("delete that integration, then: {again}"),
+                ),
+            };
             left.push(Leftover {
                 what: kind.clone(),
                 name: object.identity.clone(),
-                about: "still bears the stack's tags".to_owned(),
+                about,
                 monthly: price.as_ref().and_then(|price| price.monthly),
                 basis: price.map(|price| price.basis).unwrap_or_default(),
-                delete: format!("towpath destroy --stack {}", session.project.source.path),
+                delete,
             });
         }
     }

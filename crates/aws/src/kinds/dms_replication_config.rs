@@ -192,6 +192,7 @@ fn text_of(document: Option<&Map>) -> Option<String> {
 }
 
 fn object(live: Live, run: Option<&LiveRun>) -> Object {
+    let is_read_only = live.is_read_only;
     let supplemental = live.supplemental_settings.and_then(|text| serde_json::from_str::<Value>(&text).ok());
     let compute = dms_common::state(&live.compute_config.map(Compute::from_sdk).unwrap_or_default());
     let mut own = compute.as_object().cloned().unwrap_or_default();
@@ -214,6 +215,7 @@ fn object(live: Live, run: Option<&LiveRun>) -> Object {
     };
     let mut object = told.object(own);
     object.outputs.insert("capacity".to_owned(), json!(capacity));
+    dms_common::note_read_only(&mut object, is_read_only);
     object
 }
 
@@ -288,6 +290,10 @@ impl Kind for ReplicationConfig {
             map.remove("availability_zone");
         }
         found.without(state, &json!({ "multi_az": false, "min_capacity_units": 1 }))
+    }
+
+    fn managed_by(&self, object: &Object) -> Option<&'static str> {
+        dms_common::managed_by(object)
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
