@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tokio::sync::mpsc;
-use towpath_engine::apply::{self, Context, Summary};
+use towpath_engine::apply::{self, BeforeDelete, Context, Summary};
 use towpath_engine::fault::FaultClass;
 use towpath_engine::journal::{Entry, Journal, Record};
 use towpath_engine::observe::Observation;
@@ -90,7 +90,8 @@ pub(super) async fn act(
     output: &Output,
 ) -> Result<Exit, CliError> {
     let tasks = slots::deleted(session, held, plan, observation).await?;
-    let result = carry_out(session, held, plan, observation, verb, output).await;
+    let dropping = slots::Dropping { session, plan, tasks: &tasks, output };
+    let result = carry_out_after(session, held, plan, observation, &dropping, (verb, output)).await;
     slots::release_deleted(session, held, tasks, output).await?;
     result
 }
@@ -157,6 +158,18 @@ pub(super) async fn carry_out(
     verb: &str,
     output: &Output,
 ) -> Result<Exit, CliError> {
+    carry_out_after(session, held, plan, observation, &(), (verb, output)).await
+}
+
+/// The same, with what comes before each deletion.
+async fn carry_out_after(
+    session: &Session,
+    held: &Held,
+    plan: &Plan,
+    observation: &Observation,
+    before_delete: &dyn BeforeDelete,
+    (verb, output): (&str, &Output),
+) -> Result<Exit, CliError> {
     plan::keep_seen(session, held, observation).await?;
     let began = std::time::Instant::now();
     let speed = session.clock.scale();
@@ -164,12 +177,18 @@ pub(super) async fn carry_out(
         output
             .talk(&format!("The sandbox's states pass {speed} times as fast as AWS's; the times of steps are AWS's."));
     }
-    let summary = follow(session, held, plan, verb, output).await?;
+    let summary = follow(session, held, plan, before_delete, (verb, output)).await?;
     said(&summary, began.elapsed().as_secs_f64(), output);
     outcome(session, held, &summary, verb)
 }
 
-async fn follow(session: &Session, held: &Held, plan: &Plan, verb: &str, output: &Output) -> Result<Summary, CliError> {
+async fn follow(
+    session: &Session,
+    held: &Held,
+    plan: &Plan,
+    before_delete: &dyn BeforeDelete,
+    (verb, output): (&str, &Output),
+) -> Result<Summary, CliError> {
     let (events, mut received) = mpsc::unbounded_channel();
     session.cloud.remember_tags();
     let journal = session.mortal_journal();
@@ -183,6 +202,7 @@ async fn follow(session: &Session, held: &Held, plan: &Plan, verb: &str, output:
         lease: held.guard(),
         run: held.run().to_owned(),
         seed: plan::seed(),
+        before_delete,
     };
     let reported = Run::new(output);
     let mut steps = Steps::default();

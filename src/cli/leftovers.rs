@@ -47,7 +47,7 @@ impl Before {
         let addresses = instances.filter_map(|object| object.outputs.get("private_addresses")).flat_map(texts);
         Ok(Self {
             addresses: addresses.collect(),
-            tasks: slots::going(session, plan, observation).await?,
+            tasks: [slots::going(session, plan, observation).await?, slots::due(session, observation)].concat(),
             known: slots::KINDS.into_iter().flat_map(&deleted).collect(),
         })
     }
@@ -72,7 +72,7 @@ pub(super) async fn sweep(
     let names = names(session, before, &observation).await?;
     let mut found = lingering(session, &names, output).await?;
     let mut tasks = slots::gone(session, &observation).await?;
-    tasks.retain(|task| !before.known.contains(&task.identity));
+    tasks.retain(|task| !before.known.contains(&task.identity) && !before.tasks.iter().any(|one| one.is(task)));
     let is_gone = |task: &&slots::Task| observation.of(&task.kind).iter().all(|one| one.identity != task.identity);
     tasks.extend(before.tasks.iter().filter(is_gone).cloned());
     left.extend(slots::release(session, &tasks, output).await?);
@@ -106,14 +106,26 @@ fn owned(session: &Session, observation: &Observation) -> Vec<Leftover> {
         for object in
             objects.iter().filter(|object| object.owner().is_some_and(|(stack, _)| stack == session.stack.name))
         {
-            let price = session.registry.get(kind).and_then(|kind| kind.price(&object.state));
+            let registered = session.registry.get(kind);
+            let price = registered.and_then(|kind| kind.price(&object.state));
+            let again = format!("towpath destroy --stack {}", session.project.source.path);
+            let manager = registered.and_then(|kind| kind.managed_by(object));
+            let (about, delete) = match manager {
+                None => ("still bears the stack's tags".to_owned(), again),
+                Some(manager) => (
+                    format!(
+                        "bears the stack's tags, and is managed by {manager}, through which alone it can be deleted"
+                    ),
+                    format!("delete that integration, then: {again}"),
+                ),
+            };
             left.push(Leftover {
                 what: kind.clone(),
                 name: object.identity.clone(),
-                about: "still bears the stack's tags".to_owned(),
+                about,
                 monthly: price.as_ref().and_then(|price| price.monthly),
                 basis: price.map(|price| price.basis).unwrap_or_default(),
-                delete: format!("towpath destroy --stack {}", session.project.source.path),
+                delete,
             });
         }
     }

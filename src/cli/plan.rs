@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
+use towpath_aws::kinds::overfull;
 use towpath_engine::apply::retry::Retry;
 use towpath_engine::journal::{Entry, Journal, Record, Replay, replay};
 use towpath_engine::kind::{Object, Place, tag};
@@ -90,16 +91,17 @@ pub(super) async fn make(
         (plan, observation) = look_and_build().await?;
     }
     if verb == Verb::Apply {
-        feasible(session, &plan).await?;
+        feasible(session, &plan, &observation).await?;
     }
     Ok((plan, observation))
 }
 
 /// Refuses a plan of which AWS would refuse a step.
-async fn feasible(session: &Session, plan: &Plan) -> Result<(), CliError> {
+async fn feasible(session: &Session, plan: &Plan, observation: &Observation) -> Result<(), CliError> {
     let retry = Retry::new(session.clock.as_ref(), seed());
     let found = preflight(plan, &session.registry, &retry).await;
-    let found = found.map_err(|fault| CliError::failed("cannot read what is there", &fault))?;
+    let mut found = found.map_err(|fault| CliError::failed("cannot read what is there", &fault))?;
+    found.extend(overfull(plan, observation));
     if found.is_empty() {
         return Ok(());
     }

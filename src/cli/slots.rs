@@ -1,16 +1,19 @@
 //! Dropping the replication slots of tasks and serverless replications that are gone, on their sources.
 //!
 //! Before a task that reads changes is deleted, its source endpoint gets the tag `towpath:slots:TASK`: a run that is
-//! killed between the deletion and the drop leaves the drop to the next `apply`, which needs no journal to know of it.
+//! killed between the deletion and the drop leaves the drop to the next run, which needs no journal to know of it. An
+//! endpoint that is deleted as well is deleted after the drop was tried.
 
+use async_trait::async_trait;
 /// The kinds whose objects leave slots.
 pub(super) use towpath_aws::dms::KINDS;
 use towpath_engine::address::Address;
+use towpath_engine::apply::BeforeDelete;
 use towpath_engine::apply::retry::Retry;
 use towpath_engine::journal::{Journal, Record};
 use towpath_engine::kind::{Object, Tags};
 use towpath_engine::observe::Observation;
-use towpath_engine::plan::{Action, Plan};
+use towpath_engine::plan::{Action, Plan, Step};
 use towpath_engine::stack::Resource;
 use towpath_engine::value::{Value, references};
 
@@ -68,6 +71,19 @@ impl Task {
     fn id(&self) -> &str {
         self.arn.rsplit(':').next().unwrap_or_default()
     }
+
+    /// Whether both are of one name, and so of the same slots.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+
+    /// Whether it has read from this endpoint: its resource and its physical name.
+    fn reads_from(&self, resource: &str, identity: &str) -> bool {
+        self.sources.iter().any(|source| match source {
+            Source::Declared(name) => name == resource,
+            Source::Found { name, .. } => name.eq_ignore_ascii_case(identity),
+        })
+    }
 }
 
 /// The tasks that a plan deletes, asked before it is carried out, while they can still be read.
@@ -82,15 +98,13 @@ pub(super) async fn going(session: &Session, plan: &Plan, observation: &Observat
     Ok(tasks)
 }
 
-/// The same, marked on the source endpoints that stay, and those that earlier runs have deleted without dropping their
-/// slots.
+/// The same, marked on their source endpoints, and those that earlier runs have deleted without dropping their slots.
 pub(super) async fn deleted(
     session: &Session,
     held: &Held,
     plan: &Plan,
     observation: &Observation,
 ) -> Result<Vec<Task>, CliError> {
-    let mut tasks = due(session, observation);
     let stays = |object: &&Object| {
         !plan.steps.iter().any(|step| {
             step.action == Action::Delete
@@ -98,17 +112,21 @@ pub(super) async fn deleted(
                 && step.identity.eq_ignore_ascii_case(&object.identity)
         })
     };
+    // What goes needs no settling.
+    let settled = |mut task: Task| {
+        task.marked.retain(|endpoint| stays(&endpoint));
+        task
+    };
+    let mut tasks: Vec<Task> = due(session, observation).into_iter().map(settled).collect();
     for mut task in going(session, plan, observation).await? {
         if task.reads_changes {
-            let sources = own_endpoints(session, observation).filter(stays);
-            let is_its = |(name, _): &(&str, &Object)| {
-                task.sources.iter().any(|source| matches!(source, Source::Declared(own) if own == name))
+            let is_its = |object: &&Object| {
+                object.owner().is_some_and(|(_, resource)| task.reads_from(resource, &object.identity))
             };
-            let sources = sources.filter_map(|object| Some((object.owner()?.1, object))).filter(is_its);
-            task.marked = sources.map(|(_, object)| object.clone()).collect();
+            task.marked = own_endpoints(session, observation).filter(is_its).cloned().collect();
             mark(session, held, &task, DUE).await?;
         }
-        tasks.push(task);
+        tasks.push(settled(task));
     }
     Ok(tasks)
 }
@@ -120,7 +138,7 @@ fn own_endpoints<'a>(session: &'a Session, observation: &'a Observation) -> impl
 
 /// The tasks of which a source endpoint says that their slots are still to be dropped. One that was made again and has
 /// been started since has slots that it needs.
-fn due(session: &Session, observation: &Observation) -> Vec<Task> {
+pub(super) fn due(session: &Session, observation: &Observation) -> Vec<Task> {
     let mut tasks = Vec::new();
     for endpoint in own_endpoints(session, observation) {
         let Some((_, resource)) = endpoint.owner() else { continue };
@@ -140,7 +158,10 @@ fn due(session: &Session, observation: &Observation) -> Vec<Task> {
                 kind: "dms/replication_task".to_owned(),
                 identity: id.to_owned(),
                 arn,
-                sources: vec![Source::Declared(resource.to_owned())],
+                sources: vec![match session.stack.resources.get(resource) {
+                    Some(_) => Source::Declared(resource.to_owned()),
+                    None => Source::Found { name: endpoint.identity.clone(), state: endpoint.state.clone() },
+                }],
                 reads_changes: true,
                 is_gone: true,
                 marked: vec![endpoint.clone()],
@@ -278,6 +299,38 @@ async fn task(
     let arn = towpath_aws::dms::arn_of(&place, &address.kind, identity);
     let (kind, identity) = (address.kind.clone(), identity.to_owned());
     Ok(Some(Task { kind, identity, arn, sources, reads_changes, is_gone: false, marked: Vec::new() }))
+}
+
+/// Drops the slots of tasks before a source endpoint of theirs is deleted, which would take along what it knows of them.
+pub(super) struct Dropping<'a> {
+    pub(super) session: &'a Session,
+    pub(super) plan: &'a Plan,
+    pub(super) tasks: &'a [Task],
+    pub(super) output: &'a Output,
+}
+
+#[async_trait(?Send)]
+impl BeforeDelete for Dropping<'_> {
+    async fn before_delete(&self, step: &Step) {
+        if step.address.kind != ENDPOINT {
+            return;
+        }
+        let is_gone = |task: &&Task| {
+            let mut before = step.after.iter().map(|id| &self.plan.steps[*id]);
+            task.is_gone
+                || before.any(|before| {
+                    before.action == Action::Delete
+                        && before.address.kind == task.kind
+                        && before.identity == task.identity
+                })
+        };
+        let tasks = self.tasks.iter().filter(|task| task.reads_from(&step.address.name, &step.identity));
+        let tasks: Vec<Task> = tasks.filter(is_gone).cloned().collect();
+        // What stays is told when the run has ended, by those who tell what is left.
+        if let Err(error) = release(self.session, &tasks, self.output).await {
+            error.show(self.output);
+        }
+    }
 }
 
 /// Drops the slots of those tasks that this run has seen gone, and warns of what stays. A task that could not be deleted

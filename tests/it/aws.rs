@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::env::{Running, TestEnvironment};
 
@@ -54,6 +54,24 @@ impl Aws {
     /// Calls an operation of Redshift Serverless; AWS's answer, or `status body`.
     pub(crate) fn redshift(&self, operation: &str, input: &Value) -> Result<Value, String> {
         self.json("redshift-serverless", &format!("RedshiftServerless.{operation}"), input)
+    }
+
+    /// Runs a statement in a database of a workgroup to its end: its rows.
+    #[track_caller]
+    pub(crate) fn sql(&self, workgroup: &str, database: &str, sql: &str) -> Vec<Vec<Value>> {
+        let call = |operation: &str, input: &Value| {
+            self.json("redshift-data", &format!("RedshiftData.{operation}"), input).unwrap()
+        };
+        let input = json!({ "Sql": sql, "WorkgroupName": workgroup, "Database": database, "WaitTimeSeconds": 30 });
+        let id = call("ExecuteStatement", &input)["Id"].clone();
+        let end = call("DescribeStatement", &json!({ "Id": id, "WaitTimeSeconds": 30 }));
+        assert_eq!(end["Status"], "FINISHED", "{sql}: {end}");
+        if end["HasResultSet"] != true {
+            return Vec::new();
+        }
+        let rows = call("GetStatementResult", &json!({ "Id": id }))["Records"].clone();
+        let cell = |cell: &Value| cell.as_object().and_then(|union| union.values().next().cloned()).unwrap_or_default();
+        rows.as_array().unwrap().iter().map(|row| row.as_array().unwrap().iter().map(cell).collect()).collect()
     }
 
     /// Calls an operation of IAM with parameters already encoded.

@@ -144,10 +144,14 @@ fn the_slot_of_a_task_goes_with_it_or_is_named_until_it_does() {
     let slots = || account.query("select slot_name from pg_replication_slots");
     let slot = slots().pop().expect("change data capture has made a slot");
 
-    // Killed after the task is gone and before its slot is looked for.
+    // Killed after the task is gone and before its slot was found.
+    let mut nowhere = source.clone();
+    nowhere.set_port(Some(1)).unwrap();
+    small.set("SOURCE_DATABASE_URL", nowhere.as_str());
     let mut killed = Running::start(&small, &["destroy", "--yes", "--allow-data-loss", "load"]);
     assert!(killed.wait_for("replication_task.load deleted").is_some());
     killed.kill();
+    small.set("SOURCE_DATABASE_URL", source.as_str());
     std::fs::remove_dir_all(small.path().join(".towpath/small")).unwrap();
     assert_eq!(slots(), std::slice::from_ref(&slot));
 
@@ -160,8 +164,6 @@ fn the_slot_of_a_task_goes_with_it_or_is_named_until_it_does() {
     ] {
         assert!(refused.stdout.contains(&wanted), "no {wanted:?} in:\n{}", refused.stdout);
     }
-    let mut nowhere = source.clone();
-    nowhere.set_port(Some(1)).unwrap();
     small.set("SOURCE_DATABASE_URL", nowhere.as_str());
     let unreached = small.expect(5, &["down", "--yes", "--allow-data-loss", "load"]);
     assert!(unreached.stdout.contains("task `small-load` may have left one on its source"), "{}", unreached.stdout);
@@ -210,6 +212,47 @@ fn a_reaped_task_takes_its_slot_along_or_the_command_for_it_is_told() {
             ] {
                 assert!(reaped.stdout.contains(&wanted), "no {wanted:?} in:\n{}", reaped.stdout);
             }
+            assert_eq!(slots(), [slot]);
+        }
+    }
+}
+
+/// A run that is killed when the task is gone and its slot is not has marked the endpoint before, and deletes no endpoint
+/// before the slot was tried: the next run finds the slot by the mark, with neither file nor journal.
+#[test]
+fn the_slot_of_a_task_whose_reaping_was_killed_is_dropped_or_named_by_the_next() {
+    for is_at_hand in [true, false] {
+        let mut small = TestEnvironment::small();
+        small.edit("stacks/small.yaml", "mode: full-load,", "mode: full-load-and-cdc,");
+        small.edit("stacks/small.yaml", "target: sandbox", "target: sandbox\nexpires: 1s");
+        // The first run gets no further than to the endpoints.
+        let account = Account::of(&mut small, &["server-error@dms:DeleteEndpoint#*"]);
+        let source = account.source();
+        small.set("SOURCE_DATABASE_URL", source.as_str());
+        small.expect(0, &["up", "--yes"]);
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        std::fs::remove_file(small.path().join("stacks/small.yaml")).unwrap();
+        let slots = || account.query("select slot_name from pg_replication_slots");
+        let slot = slots().pop().expect("change data capture has made a slot");
+        small.set("SOURCE_DATABASE_URL", "");
+        let reap = ["reap", "--yes", "--allow-data-loss", "load"];
+        let mut killed = Running::start(&small, &reap);
+        assert!(killed.wait_for("replication_task.load deleted").is_some());
+        killed.kill();
+        std::fs::remove_dir_all(small.path().join(".towpath/small")).unwrap();
+        assert_eq!(slots(), std::slice::from_ref(&slot));
+        let _mended = Account::of(&mut small, &[]);
+        if is_at_hand {
+            small.set("SOURCE_DATABASE_URL", source.as_str());
+            let reaped = small.expect(0, &reap);
+            let dropped = format!("replication slot {slot} dropped on small-source");
+            assert!(reaped.stderr.contains(&dropped), "{}", reaped.stderr);
+            assert!(slots().is_empty());
+        } else {
+            let reaped = small.expect(5, &reap);
+            let named =
+                "task `small-load` may have left one on its source: nothing here tells the password of `boats` at ";
+            assert!(reaped.stdout.contains(named), "{}", reaped.stdout);
             assert_eq!(slots(), [slot]);
         }
     }

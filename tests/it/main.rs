@@ -21,6 +21,7 @@ mod help;
 mod kill;
 mod known_failures;
 mod lease;
+mod managed;
 mod network;
 mod no_state;
 mod outside;

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::aws::Aws;
-use crate::env::{Running, TestEnvironment};
+use crate::env::{KILLED, Running, TestEnvironment};
 use crate::known_failures::{replicating, steps, task, until};
 
 const STACK: &str = "stacks/small.yaml";
@@ -63,6 +63,45 @@ fn a_sandbox_of_an_earlier_build_is_used_where_it_is() {
     std::fs::rename(&now, &earlier).unwrap();
     small.expect(0, &["plan"]);
     assert!(!now.exists() && earlier.join("world.json").exists());
+}
+
+#[test]
+fn a_secret_whose_restoration_was_killed_gets_its_value_from_the_next_run() {
+    let mut vault = TestEnvironment::empty();
+    let login = "{kind: secretsmanager/secret, value: {env: LOGIN}, description: how to log in, protect: false}";
+    vault.write(STACK, &format!("stack: small\ntarget: sandbox\nresources:\n  login: {login}\n"));
+    vault.set("LOGIN", "the first value");
+    vault.expect(0, &["apply", "--yes"]);
+    vault.expect(0, &["destroy", "--yes"]);
+    vault.set("LOGIN", "the second value");
+    for fault in [
+        "crash-before@secretsmanager:RestoreSecret",
+        "crash-after@secretsmanager:RestoreSecret",
+        "crash-before@secretsmanager:UpdateSecret",
+        "crash-after@secretsmanager:UpdateSecret",
+        "crash-before@secretsmanager:PutSecretValue",
+        "crash-after@secretsmanager:PutSecretValue",
+        "crash-before@secretsmanager:TagResource",
+        "crash-after@secretsmanager:TagResource",
+    ] {
+        let killed = vault.copy();
+        killed.expect(KILLED, &["apply", "--yes", "--fault", fault]);
+        lose(&killed);
+        killed.expect(0, &["apply", "--yes"]);
+        let secret = json!({ "SecretId": "small-login" });
+        let value = Aws::of(&killed).json("secretsmanager", "secretsmanager.GetSecretValue", &secret).unwrap();
+        assert_eq!(value["SecretString"], "the second value", "{fault}");
+        lose(&killed);
+        killed.expect(0, &["plan"]);
+    }
+    // A destroy that got no further than its announcement has taken nothing away.
+    vault.expect(0, &["apply", "--yes"]);
+    vault.expect(KILLED, &["destroy", "--yes", "--fault", "crash-before@secretsmanager:DeleteSecret"]);
+    lose(&vault);
+    let plan = vault.expect(3, &["plan"]);
+    assert!(plan.stdout.contains("(not readable) → {env: LOGIN}"), "{}", plan.stdout);
+    vault.expect(0, &["apply", "--yes"]);
+    vault.expect(0, &["plan"]);
 }
 
 #[test]

@@ -19,6 +19,9 @@ const SCHEMA: &str = "  analytics: {kind: redshift/schema, workgroup: workgroup,
 
 const GRANT: &str = "  readers: {kind: redshift/grant, schema: analytics, user: \"IAM:sandbox\", on_schema: [usage], on_tables: [select]}\n";
 
+const EVERYBODY: &str =
+    "  everybody: {kind: redshift/grant, schema: analytics, group: public, on_schema: [usage], on_tables: [select]}\n";
+
 fn project(resources: &[&str]) -> TestEnvironment {
     let project = TestEnvironment::empty();
     declare(&project, resources);
@@ -40,20 +43,7 @@ fn lose(project: &TestEnvironment) {
 /// Runs a statement as another client, to its end: its rows.
 #[track_caller]
 fn sql(project: &TestEnvironment, sql: &str) -> Vec<Vec<Value>> {
-    let aws = Aws::of(project);
-    let call = |operation: &str, input: &Value| {
-        aws.json("redshift-data", &format!("RedshiftData.{operation}"), input).unwrap()
-    };
-    let input = json!({ "Sql": sql, "WorkgroupName": "lake-workgroup", "Database": "boats", "WaitTimeSeconds": 30 });
-    let id = call("ExecuteStatement", &input)["Id"].clone();
-    let end = call("DescribeStatement", &json!({ "Id": id, "WaitTimeSeconds": 30 }));
-    assert_eq!(end["Status"], "FINISHED", "{sql}: {end}");
-    if end["HasResultSet"] != true {
-        return Vec::new();
-    }
-    let rows = call("GetStatementResult", &json!({ "Id": id }))["Records"].clone();
-    let cell = |cell: &Value| cell.as_object().and_then(|union| union.values().next().cloned()).unwrap_or_default();
-    rows.as_array().unwrap().iter().map(|row| row.as_array().unwrap().iter().map(cell).collect()).collect()
+    Aws::of(project).sql("lake-workgroup", "boats", sql)
 }
 
 /// The schemas beside those that every database has.
@@ -63,12 +53,16 @@ fn schemas(project: &TestEnvironment) -> Vec<Vec<Value>> {
 
 /// The keys of the marks on the namespace.
 fn marks(project: &TestEnvironment) -> Vec<String> {
+    tags(project).into_iter().filter(|key| key.matches(':').count() > 1).collect()
+}
+
+/// The keys of all its tags.
+fn tags(project: &TestEnvironment) -> Vec<String> {
     let aws = Aws::of(project);
     let namespace = aws.redshift("GetNamespace", &json!({ "namespaceName": "lake-warehouse" })).unwrap();
     let arn = &namespace["namespace"]["namespaceArn"];
     let tags = aws.redshift("ListTagsForResource", &json!({ "resourceArn": arn })).unwrap();
-    let keys = tags["tags"].as_array().unwrap().iter().filter_map(|tag| tag["key"].as_str().map(str::to_owned));
-    keys.filter(|key| key.matches(':').count() > 1).collect()
+    tags["tags"].as_array().unwrap().iter().filter_map(|tag| tag["key"].as_str().map(str::to_owned)).collect()
 }
 
 #[track_caller]
@@ -189,6 +183,93 @@ fn a_schema_of_others_is_refused_until_it_is_adopted() {
     lake.expect(0, &["adopt", "--discover", "--yes"]);
     assert!(lake.read(STACK).contains("name: sea"), "{}", lake.read(STACK));
     lake.expect(0, &["plan"]);
+}
+
+#[test]
+fn more_schemas_than_a_namespace_has_room_for_tags_are_refused_before_anything_is_done() {
+    let schema = |number: usize| format!("  s{number}: {{kind: redshift/schema, workgroup: workgroup}}\n");
+    let schemas_up_to = |last: usize| (1..=last).map(schema).collect::<String>();
+    let lake = project(&[&schemas_up_to(60)]);
+    // Nothing stands yet: the namespace, too, is this plan's to make.
+    let refused = lake.expect(1, &["plan"]);
+    has(&refused, "AWS would refuse this plan; nothing was done");
+    has(&refused, "redshift/namespace.warehouse: `lake-warehouse` would carry ");
+    has(&refused, "and AWS allows 50: one for each of the stack's 60 schemas and grants in it");
+    lake.expect(1, &["apply", "--yes"]);
+    let namespaces = Aws::of(&lake).redshift("ListNamespaces", &json!({})).unwrap();
+    assert_eq!(namespaces["namespaces"], json!([]));
+    // Up to the limit everything fits, and not one more.
+    declare(&lake, &[]);
+    lake.expect(0, &["apply", "--yes"]);
+    let room = 50 - tags(&lake).len();
+    declare(&lake, &[&schemas_up_to(room)]);
+    lake.expect(0, &["apply", "--yes"]);
+    lake.expect(0, &["plan"]);
+    assert_eq!(tags(&lake).len(), 50);
+    declare(&lake, &[&schemas_up_to(room), GRANT.replace("analytics", "s1").as_str()]);
+    let refused = lake.expect(1, &["apply", "--yes"]);
+    has(&refused, "`lake-warehouse` would carry 51 tags");
+    has(&refused, "Lay 1 of them into another namespace");
+    // What goes in the same plan makes room.
+    declare(&lake, &[&schemas_up_to(room - 1), GRANT.replace("analytics", "s1").as_str()]);
+    has(&lake.expect(3, &["plan"]), "Plan: 1 to create, 0 to change, 1 to delete");
+}
+
+#[test]
+fn what_everybody_is_granted_is_planned_compared_and_revoked() {
+    let lake = project(&[SCHEMA, EVERYBODY]);
+    lake.expect(0, &["apply", "--yes"]);
+    lose(&lake);
+    lake.expect(0, &["plan"]);
+    let granted =
+        "select privilege_type, identity_type from svv_schema_privileges where namespace_name = 'analytics' order by 1";
+    assert_eq!(sql(&lake, granted), [[json!("USAGE"), json!("public")]]);
+    sql(&lake, "create table analytics.trips (id int)");
+    lake.expect(0, &["apply", "--yes"]);
+    let tables = "select identity_type from svv_relation_privileges where privilege_type = 'SELECT'";
+    assert_eq!(sql(&lake, tables), [[json!("public")]]);
+    // Drift either way.
+    sql(&lake, "revoke usage on schema analytics from public");
+    sql(&lake, "grant create on schema analytics to public");
+    has(&lake.expect(3, &["drift"]), "everybody.on_schema differs");
+    lake.expect(0, &["apply", "--yes"]);
+    assert_eq!(sql(&lake, granted), [[json!("USAGE"), json!("public")]]);
+    // Another grantee is a replacement.
+    lake.edit(STACK, "group: public", "user: \"IAM:sandbox\"");
+    has(&lake.expect(3, &["plan"]), "Plan: 0 to create, 0 to change, 0 to delete, 1 to replace");
+    lake.edit(STACK, "user: \"IAM:sandbox\"", "group: PUBLIC");
+    lake.expect(0, &["plan"]);
+    declare(&lake, &[SCHEMA]);
+    lose(&lake);
+    has(&lake.expect(3, &["plan"]), "- redshift/grant.everybody is deleted, because the stack no longer declares it");
+    lake.expect(0, &["apply", "--yes"]);
+    assert_eq!((sql(&lake, granted).len(), sql(&lake, tables).len()), (0, 0));
+    assert_eq!(marks(&lake), ["towpath:schema:boats.analytics"]);
+}
+
+#[test]
+fn what_everybody_has_in_the_schema_public_from_the_beginning_is_taken_over_on_request_only() {
+    let granted = "select privilege_type from svv_schema_privileges where namespace_name = 'public' order by 1";
+    let everybody = EVERYBODY.replace("schema: analytics", "schema: public, workgroup: workgroup");
+    let lake = project(&[&everybody.replace(", on_tables: [select]", "")]);
+    // Before there is a warehouse that is said before anything is made, and afterwards it is somebody else's.
+    let refused = lake.expect(1, &["apply", "--yes"]);
+    has(
+        &refused,
+        "redshift/grant.everybody: a new warehouse grants CREATE and USAGE on its schema `public` to everybody",
+    );
+    has(&refused, "nothing was done");
+    lake.expect(0, &["apply", "--yes", "--exclude", "everybody"]);
+    has(&lake.expect(1, &["apply", "--yes"]), "to take it over: towpath adopt everybody");
+    assert_eq!(sql(&lake, granted), [[json!("CREATE")], [json!("USAGE")]]);
+    // Taken over, it becomes what is declared, and the plan of that says what everybody loses.
+    has(&lake.expect(0, &["adopt", "everybody", "--yes"]), "[create, usage] → [usage]");
+    assert_eq!(sql(&lake, granted), [[json!("USAGE")]]);
+    lose(&lake);
+    lake.expect(0, &["plan"]);
+    declare(&lake, &[]);
+    lake.expect(0, &["apply", "--yes"]);
+    assert_eq!((sql(&lake, granted).len(), marks(&lake).len()), (0, 0));
 }
 
 #[test]

@@ -62,6 +62,35 @@ fn a_position_that_was_lost_with_the_capacity_is_named_and_all_is_loaded_again_o
 }
 
 #[test]
+fn single_tables_are_loaded_again_while_changes_go_on() {
+    let mut small = TestEnvironment::small();
+    small.serverless("full-load-and-cdc", "");
+    let aws = Aws::serve(&small, &["--postgres"]);
+    small.set("TOWPATH_SANDBOX_PROXY", &aws.endpoint());
+    for command in [&["apply", "--yes"][..], &["upload"], &["migrate"]] {
+        small.expect(0, command);
+    }
+    let sql = |text: &str| aws.sql("small-workgroup", "small", text);
+    let rows = || {
+        let count = |table: &str| sql(&format!("select count(*) from public.{table}"))[0][0].clone();
+        (count("trips"), count("boats"), sql("select miles from public.trips where id = '1'")[0][0].clone())
+    };
+    let whole = rows();
+    assert_eq!((&whole.0, &whole.1), (&json!(4), &json!(3)));
+    sql("delete from public.trips where id = '4'");
+    sql("update public.trips set miles = '0'");
+    sql("delete from public.boats where id = '3'");
+    let reloaded = small.expect(0, &["migrate", "--reload", "public.trips"]);
+    assert!(reloaded.stderr.contains("Reloading 1 table while changes go on"), "{}", reloaded.stderr);
+    assert_eq!(rows(), (whole.0, json!(2), whole.2), "that table has its rows again, and no other was touched");
+    assert_eq!(replication(&aws)["Status"], "running");
+    // DMS does that only while it runs.
+    aws.dms("StopReplication", &json!({"ReplicationConfigArn": replication(&aws)["ReplicationConfigArn"]})).unwrap();
+    let refused = small.expect(1, &["migrate", "--reload", "public.trips"]);
+    assert!(refused.stderr.contains("reloads single tables only while a task is replicating"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_full_load_whose_statistics_are_lost_is_not_made_again() {
     let mut small = TestEnvironment::small();
     small.set("TOWPATH_SPEED", "100000");

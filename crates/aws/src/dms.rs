@@ -7,7 +7,7 @@
 mod serverless;
 
 use aws_sdk_databasemigration::types::{
-    Connection as LiveConnection, Filter, ReloadOptionValue, ReplicationTask, ReplicationTaskStats,
+    Connection as LiveConnection, Filter, ReloadOptionValue, ReplicationStats, ReplicationTask, ReplicationTaskStats,
     StartReplicationTaskTypeValue, TableStatistics, TableToReload,
 };
 use aws_smithy_types::DateTime;
@@ -311,23 +311,30 @@ impl From<ReplicationTask> for Task {
     }
 }
 
-impl From<ReplicationTaskStats> for Stats {
-    fn from(stats: ReplicationTaskStats) -> Self {
-        Self {
-            full_load_percent: stats.full_load_progress_percent,
-            elapsed_milliseconds: stats.elapsed_time_millis,
-            tables_loaded: stats.tables_loaded,
-            tables_loading: stats.tables_loading,
-            tables_queued: stats.tables_queued,
-            tables_errored: stats.tables_errored,
-            fresh_start: moment(stats.fresh_start_date),
-            started: moment(stats.start_date),
-            stopped: moment(stats.stop_date),
-            full_load_started: moment(stats.full_load_start_date),
-            full_load_finished: moment(stats.full_load_finish_date),
+/// The SDK has a type of its own for the counters of a task and for those of a serverless replication, with the same members.
+macro_rules! reads_stats {
+    ($($live:ty),*) => {$(
+        impl From<$live> for Stats {
+            fn from(stats: $live) -> Self {
+                Self {
+                    full_load_percent: stats.full_load_progress_percent,
+                    elapsed_milliseconds: stats.elapsed_time_millis,
+                    tables_loaded: stats.tables_loaded,
+                    tables_loading: stats.tables_loading,
+                    tables_queued: stats.tables_queued,
+                    tables_errored: stats.tables_errored,
+                    fresh_start: moment(stats.fresh_start_date),
+                    started: moment(stats.start_date),
+                    stopped: moment(stats.stop_date),
+                    full_load_started: moment(stats.full_load_start_date),
+                    full_load_finished: moment(stats.full_load_finish_date),
+                }
+            }
         }
-    }
+    )*};
 }
+
+reads_stats!(ReplicationTaskStats, ReplicationStats);
 
 impl From<TableStatistics> for Table {
     fn from(table: TableStatistics) -> Self {

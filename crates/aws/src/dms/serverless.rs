@@ -3,7 +3,7 @@
 //! A replication has no instance and no connection test of its own: it tests in its start. Answers have the form of a
 //! task's.
 
-use aws_sdk_databasemigration::types::{Filter, Replication, ReplicationConfig, ReplicationStats, TableToReload};
+use aws_sdk_databasemigration::types::{Filter, Replication, ReplicationConfig, TableToReload};
 use towpath_engine::fault::{Fault, FaultClass};
 
 use super::{StartType, Stats, Table, Task, filter, moment};
@@ -86,24 +86,6 @@ fn read(config: ReplicationConfig, run: Replication) -> Task {
         stopped: moment(run.replication_last_stop_time),
         is_forgotten: capacity.as_deref() == Some("deprovisioned"),
         stats: run.replication_stats.map(Stats::from),
-    }
-}
-
-impl From<ReplicationStats> for Stats {
-    fn from(stats: ReplicationStats) -> Self {
-        Self {
-            full_load_percent: stats.full_load_progress_percent,
-            elapsed_milliseconds: stats.elapsed_time_millis,
-            tables_loaded: stats.tables_loaded,
-            tables_loading: stats.tables_loading,
-            tables_queued: stats.tables_queued,
-            tables_errored: stats.tables_errored,
-            fresh_start: moment(stats.fresh_start_date),
-            started: moment(stats.start_date),
-            stopped: moment(stats.stop_date),
-            full_load_started: moment(stats.full_load_start_date),
-            full_load_finished: moment(stats.full_load_finish_date),
-        }
     }
 }
 

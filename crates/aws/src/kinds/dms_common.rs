@@ -206,6 +206,23 @@ pub(super) async fn replications_of(
         .collect())
 }
 
+/// The output of an object that DMS manages.
+const READ_ONLY: &str = "read_only";
+
+/// Notes that an object is read-only, as the service says.
+pub(super) fn note_read_only(object: &mut Object, is_read_only: Option<bool>) {
+    if is_read_only == Some(true) {
+        object.outputs.insert(READ_ONLY.to_owned(), Value::Bool(true));
+    }
+}
+
+/// Who manages an object that is read-only: "this endpoint is managed by DMS as part of a zero-ETL integration and cannot be
+/// modified or deleted directly. You can only modify or delete read-only endpoints through their associated zero-ETL
+/// integration" (DMS API reference, `Endpoint.IsReadOnly`, and alike of subnet groups and replication configurations).
+pub(super) fn managed_by(object: &Object) -> Option<&'static str> {
+    (object.outputs.get(READ_ONLY) == Some(&Value::Bool(true))).then_some("a zero-ETL integration of DMS")
+}
+
 /// An output of an object that is text.
 pub(super) fn text(object: &Object, output: &str) -> Option<String> {
     object.outputs.get(output).and_then(Value::as_str).map(str::to_owned)

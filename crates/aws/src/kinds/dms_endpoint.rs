@@ -260,7 +260,7 @@ fn object(live: LiveEndpoint, under_test: &BTreeSet<String>) -> Object {
     attributes::fold(&mut state);
     let arn = live.endpoint_arn.unwrap_or_default();
     let is_tested = under_test.contains(&arn);
-    Object {
+    let mut object = Object {
         outputs: outputs(&arn, &identity, Some(&access)),
         state,
         tags: None,
@@ -268,7 +268,9 @@ fn object(live: LiveEndpoint, under_test: &BTreeSet<String>) -> Object {
         running: false,
         pending: Value::Null,
         identity,
-    }
+    };
+    dms_common::note_read_only(&mut object, live.is_read_only);
+    object
 }
 
 fn outputs(arn: &str, identity: &str, access: Option<&Access>) -> Outputs {
@@ -342,6 +344,10 @@ impl Kind for Endpoint {
         let mode = |value: &Value| value["encryption_mode"].as_str().map(str::to_owned);
         let is_refused = mode(before).as_deref() == Some("sse-s3") && mode(after).as_deref() == Some("sse-kms");
         (field == "settings" && is_refused).then(|| "EncryptionMode can change from SSE_KMS to SSE_S3 only".to_owned())
+    }
+
+    fn managed_by(&self, object: &Object) -> Option<&'static str> {
+        dms_common::managed_by(object)
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

@@ -11,23 +11,19 @@
 //! Starting it the first time is no part of this kind: that is `migrate`. Costs its capacity units by the hour while it
 //! has any, which is up to 48 hours longer than it runs; then its position is lost with its capacity.
 //!
-//! Fields are not gathered in a `compute` block as in the API, because each has a rule of its own. Long because each
-//! field has its rule and its source beside it.
+//! Fields are not gathered in a `compute` block as in the API, because each has a rule of its own.
 
-use aws_sdk_databasemigration::types::{
-    ComputeConfig, MigrationTypeValue, Replication as LiveRun, ReplicationConfig as Live,
-};
-use aws_smithy_types::date_time::Format;
+use aws_sdk_databasemigration::types::{ComputeConfig, Replication as LiveRun, ReplicationConfig as Live};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
-    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Price, Readiness, Scope, Seconds,
-    Tags,
+    DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Poll, Price, Scope, Seconds, Tags,
 };
 use towpath_engine::value::{Map, Value};
 
+use super::dms_work::{Carried, Told};
 pub use super::dms_work::{Mode, Tables};
 use super::{dms_common, dms_work};
 use crate::cloud::Cloud;
@@ -112,18 +108,8 @@ pub struct Spec {
 }
 
 impl Spec {
-    fn compute(&self) -> Compute {
-        Compute {
-            max_capacity_units: Some(self.max_capacity_units),
-            min_capacity_units: self.min_capacity_units,
-            multi_az: self.multi_az,
-            availability_zone: self.availability_zone.clone(),
-            subnet_group: self.subnet_group.clone(),
-            security_groups: self.security_groups.clone(),
-            kms_key: self.kms_key.clone(),
-            maintenance_window: self.maintenance_window.clone(),
-            dns_servers: self.dns_servers.clone(),
-        }
+    fn carried(&self) -> Carried<'_> {
+        Carried { tables: self.tables.as_ref(), mappings: self.mappings.as_ref(), settings: self.settings.as_ref() }
     }
 }
 
@@ -151,6 +137,13 @@ struct Compute {
 }
 
 impl Compute {
+    /// What is declared, in a change over all that is there. Whether DMS keeps what a part leaves out is nowhere said.
+    fn of(spec: &Spec, live: Option<&Value>) -> Self {
+        let mut fields = live.and_then(Value::as_object).cloned().unwrap_or_default();
+        fields.extend(dms_common::state(spec).as_object().cloned().unwrap_or_default());
+        serde_json::from_value(Value::Object(fields)).expect("specs and states have the fields of `Compute`")
+    }
+
     fn to_sdk(&self) -> ComputeConfig {
         ComputeConfig::builder()
             .set_max_capacity_units(self.max_capacity_units)
@@ -180,23 +173,6 @@ impl Compute {
             dns_servers: config.dns_name_servers.filter(|servers| !servers.is_empty()),
         }
     }
-
-    /// What a change sends: all that is there with what is declared over it. Whether DMS keeps what a part leaves out is
-    /// nowhere said.
-    fn over(&self, live: &Value) -> Self {
-        let live: Self = serde_json::from_value(live.clone()).unwrap_or_default();
-        Self {
-            max_capacity_units: self.max_capacity_units.or(live.max_capacity_units),
-            min_capacity_units: self.min_capacity_units.or(live.min_capacity_units),
-            multi_az: self.multi_az.or(live.multi_az),
-            availability_zone: self.availability_zone.clone().or(live.availability_zone),
-            subnet_group: self.subnet_group.clone().or(live.subnet_group),
-            security_groups: self.security_groups.clone().or(live.security_groups),
-            kms_key: self.kms_key.clone().or(live.kms_key),
-            maintenance_window: self.maintenance_window.clone().or(live.maintenance_window),
-            dns_servers: self.dns_servers.clone().or(live.dns_servers),
-        }
-    }
 }
 
 /// The kind `dms/replication_config`.
@@ -211,66 +187,36 @@ impl ReplicationConfig {
     }
 }
 
-/// The table mappings as DMS wants them.
-fn mappings(spec: &Spec) -> Result<String, Fault> {
-    dms_work::to_send(ReplicationConfig::NAME, spec.tables.as_ref(), spec.mappings.as_ref())
-}
-
 fn text_of(document: Option<&Map>) -> Option<String> {
     document.map(|document| Value::Object(document.clone()).to_string())
 }
 
-/// Whether a replication works, and how far the object is, told from its status. Source: DMS user guide, "AWS DMS
-/// Serverless components", and the states that Terraform's provider waits for.
-fn readiness(status: &str) -> (Readiness, bool) {
-    match status {
-        "running" => (Readiness::Ready, true),
-        status if dms::is_beginning(status) => (Readiness::Pending(status.to_owned()), true),
-        "stopping" => (Readiness::Pending(status.to_owned()), true),
-        "deleting" => (Readiness::Deleting, false),
-        "creating" | "modifying" | "deprovisioning" => (Readiness::Pending(status.to_owned()), false),
-        // `failed` is about a run: what is mended can be started again.
-        _ => (Readiness::Ready, false),
-    }
-}
-
 fn object(live: Live, run: Option<&LiveRun>) -> Object {
-    let status = run.and_then(|run| run.status.clone()).unwrap_or_else(|| "created".to_owned());
-    let (readiness, running) = readiness(&status);
-    let identity = live.replication_config_identifier.unwrap_or_default().to_lowercase();
+    let is_read_only = live.is_read_only;
     let supplemental = live.supplemental_settings.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-    let mut state = dms_common::state(&live.compute_config.map(Compute::from_sdk).unwrap_or_default());
-    if let Some(map) = state.as_object_mut() {
-        map.extend(dms_work::live(live.table_mappings, live.replication_settings.as_ref()));
-        map.insert("name".to_owned(), json!(identity));
-        map.insert("source".to_owned(), json!(live.source_endpoint_arn));
-        map.insert("target".to_owned(), json!(live.target_endpoint_arn));
-        map.insert("mode".to_owned(), json!(live.replication_type.as_ref().map(MigrationTypeValue::as_str)));
-        map.insert("supplemental_settings".to_owned(), json!(supplemental));
-        map.retain(|_, value| !value.is_null());
-    }
+    let compute = dms_common::state(&live.compute_config.map(Compute::from_sdk).unwrap_or_default());
+    let mut own = compute.as_object().cloned().unwrap_or_default();
+    own.insert("supplemental_settings".to_owned(), json!(supplemental));
     let stats = run.and_then(|run| run.replication_stats.as_ref());
-    let started = stats.and_then(|stats| stats.start_date?.fmt(Format::DateTime).ok());
     let capacity = run.and_then(|run| run.provision_data.as_ref()?.provision_state.clone());
-    let failure = run.map(|run| run.failure_messages().join("; ")).filter(|text| !text.is_empty());
-    Object {
-        outputs: Outputs::from([
-            ("arn".to_owned(), json!(live.replication_config_arn)),
-            ("name".to_owned(), json!(identity)),
-            ("status".to_owned(), json!(status)),
-            ("capacity".to_owned(), json!(capacity)),
-            ("stop_reason".to_owned(), json!(run.and_then(|run| run.stop_reason.clone()))),
-            ("failure".to_owned(), json!(failure)),
-            ("started".to_owned(), json!(started)),
-            ("loaded".to_owned(), json!(stats.is_some_and(|stats| stats.full_load_finish_date.is_some()))),
-        ]),
-        state,
-        tags: None,
-        readiness,
-        running,
-        pending: Value::Null,
-        identity,
-    }
+    let told = Told {
+        arn: live.replication_config_arn,
+        name: live.replication_config_identifier,
+        source: live.source_endpoint_arn,
+        target: live.target_endpoint_arn,
+        mode: live.replication_type,
+        mappings: live.table_mappings,
+        settings: live.replication_settings,
+        status: Some(run.and_then(|run| run.status.clone()).unwrap_or_else(|| "created".to_owned())),
+        stop_reason: run.and_then(|run| run.stop_reason.clone()),
+        failure: run.map(|run| run.failure_messages().join("; ")).filter(|text| !text.is_empty()),
+        started: stats.and_then(|stats| stats.start_date),
+        loaded: stats.and_then(|stats| stats.full_load_finish_date),
+    };
+    let mut object = told.object(own);
+    object.outputs.insert("capacity".to_owned(), json!(capacity));
+    dms_common::note_read_only(&mut object, is_read_only);
+    object
 }
 
 /// Whether the capacity of a replication that stands still was taken away, and its position with it.
@@ -303,10 +249,7 @@ impl Kind for ReplicationConfig {
     }
 
     fn predict(&self, place: &Place, identity: &str, _spec: &Spec) -> Outputs {
-        Outputs::from([
-            ("arn".to_owned(), json!(dms::arn_of(place, Self::NAME, identity))),
-            ("name".to_owned(), json!(identity)),
-        ])
+        dms_work::predict(place, Self::NAME, identity)
     }
 
     /// No list price of a capacity unit was found in a public source.
@@ -349,6 +292,10 @@ impl Kind for ReplicationConfig {
         found.without(state, &json!({ "multi_az": false, "min_capacity_units": 1 }))
     }
 
+    fn managed_by(&self, object: &Object) -> Option<&'static str> {
+        dms_common::managed_by(object)
+    }
+
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
         let client = self.cloud.dms().await;
         let configs = async {
@@ -385,9 +332,9 @@ impl Kind for ReplicationConfig {
             .source_endpoint_arn(&spec.source)
             .target_endpoint_arn(&spec.target)
             .replication_type(spec.mode.to_sdk())
-            .table_mappings(mappings(spec)?)
-            .compute_config(spec.compute().to_sdk())
-            .set_replication_settings(spec.settings.as_ref().map(dms_work::settings_to_send))
+            .table_mappings(spec.carried().mappings(Self::NAME)?)
+            .compute_config(Compute::of(spec, None).to_sdk())
+            .set_replication_settings(spec.carried().settings())
             .set_supplemental_settings(text_of(spec.supplemental_settings.as_ref()))
             .set_tags(Some(dms_common::sdk_tags(tags)))
             .send()
@@ -406,17 +353,15 @@ impl Kind for ReplicationConfig {
             "dns_servers",
         ];
         let changed = |field: &str| fields.iter().any(|name| name == field);
-        let mappings = (changed("tables") || changed("mappings")).then(|| mappings(spec)).transpose()?;
-        let compute = COMPUTE.into_iter().any(changed).then(|| spec.compute().over(&object.state).to_sdk());
+        let (mappings, settings) = spec.carried().changed(Self::NAME, fields)?;
+        let compute = COMPUTE.into_iter().any(changed).then(|| Compute::of(spec, Some(&object.state)).to_sdk());
         let client = self.cloud.dms().await;
         client
             .modify_replication_config()
             .replication_config_arn(dms_common::text(object, "arn").unwrap_or_default())
             .set_replication_type(changed("mode").then(|| spec.mode.to_sdk()))
             .set_table_mappings(mappings)
-            .set_replication_settings(
-                spec.settings.as_ref().filter(|_| changed("settings")).map(dms_work::settings_to_send),
-            )
+            .set_replication_settings(settings)
             .set_supplemental_settings(text_of(
                 spec.supplemental_settings.as_ref().filter(|_| changed("supplemental_settings")),
             ))
@@ -447,10 +392,7 @@ impl Kind for ReplicationConfig {
 
     /// A refusal because it does not run is for the engine, which looks again before the next try.
     async fn pause(&self, object: &Object) -> Result<(), Fault> {
-        match dms::stop(&self.cloud, &dms_common::text(object, "arn").unwrap_or_default()).await {
-            Err(fault) if fault.is_not_found() => Ok(()),
-            other => other,
-        }
+        dms_work::stop(&self.cloud, object).await
     }
 
     async fn resume(&self, object: &Object) -> Result<(), Fault> {
@@ -470,8 +412,7 @@ impl Kind for ReplicationConfig {
         dms_work::ended(object)
     }
 
-    /// By its beginning. Source: DMS API reference, `ReplicationStats.StartDate`: "the date the replication was started
-    /// either with a fresh start or a resume".
+    /// By its beginning.
     fn stretch(&self, object: &Object) -> Option<String> {
         dms_common::text(object, "started")
     }
@@ -483,9 +424,9 @@ impl Kind for ReplicationConfig {
 
 fn check(spec: &Spec) -> Vec<(String, String)> {
     let mut mistakes: Vec<(String, String)> = dms_common::check_name(spec.name.as_ref(), 255).into_iter().collect();
-    mistakes.extend(dms_work::check(spec.tables.as_ref(), spec.mappings.as_ref(), spec.settings.as_ref()));
+    mistakes.extend(spec.carried().check());
     let mut mistake = |field: &str, text: &str| mistakes.push((field.to_owned(), text.to_owned()));
-    if dms_work::carries_views(spec.tables.as_ref(), spec.mappings.as_ref()) {
+    if spec.carried().has_views() {
         let field = if spec.tables.is_some() { "tables" } else { "mappings" };
         mistake(field, "DMS Serverless carries no views: use a `dms/replication_task` for them");
     }
@@ -528,22 +469,6 @@ mod tests {
         object(Live::builder().replication_type(mode.into()).build(), Some(&run))
     }
 
-    /// The states of `DescribeReplications` (DMS user guide, "AWS DMS Serverless components").
-    #[test]
-    fn the_status_tells_work_from_what_stands_still() {
-        assert_eq!(readiness("running"), (Readiness::Ready, true));
-        for status in
-            ["initializing", "testing_connection", "provisioning_capacity", "replication_starting", "stopping"]
-        {
-            assert_eq!(readiness(status), (Readiness::Pending(status.to_owned()), true));
-        }
-        for status in ["created", "ready", "stopped", "failed", "deprovisioned"] {
-            assert_eq!(readiness(status), (Readiness::Ready, false));
-        }
-        assert_eq!(readiness("modifying"), (Readiness::Pending("modifying".to_owned()), false));
-        assert_eq!(readiness("deleting"), (Readiness::Deleting, false));
-    }
-
     #[test]
     fn the_position_is_held_until_its_capacity_is_taken_away() {
         let kind = ReplicationConfig::new(Cloud::offline());
@@ -558,7 +483,7 @@ mod tests {
     fn a_change_of_the_compute_configuration_sends_all_of_it() {
         let live = json!({ "max_capacity_units": 16, "min_capacity_units": 2, "kms_key": "k", "subnet_group": "g",
             "availability_zone": "eu-north-1a", "security_groups": ["sg-1"], "multi_az": false });
-        let sent = spec(&json!({ "max_capacity_units": 32, "multi_az": true })).compute().over(&live).to_sdk();
+        let sent = Compute::of(&spec(&json!({ "max_capacity_units": 32, "multi_az": true })), Some(&live)).to_sdk();
         assert_eq!((sent.max_capacity_units(), sent.min_capacity_units()), (Some(32), Some(2)));
         assert_eq!((sent.kms_key_id(), sent.replication_subnet_group_id()), (Some("k"), Some("g")));
         assert_eq!((sent.multi_az(), sent.availability_zone()), (Some(true), None), "DMS takes one or the other");

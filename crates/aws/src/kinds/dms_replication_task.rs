@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use aws_sdk_databasemigration::types::{MigrationTypeValue, ReplicationTask as Live};
+use aws_sdk_databasemigration::types::ReplicationTask as Live;
 use aws_smithy_types::date_time::Format;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use towpath_engine::kind::{
 use towpath_engine::secret::redact;
 use towpath_engine::value::{Map, Value};
 
+use super::dms_work::{Carried, Told};
 pub use super::dms_work::{Mode, Tables};
 use super::{dms_common, dms_work};
 use crate::cloud::Cloud;
@@ -81,6 +82,12 @@ pub struct Spec {
     pub task_data: Option<String>,
 }
 
+impl Spec {
+    fn carried(&self) -> Carried<'_> {
+        Carried { tables: self.tables.as_ref(), mappings: self.mappings.as_ref(), settings: self.settings.as_ref() }
+    }
+}
+
 /// The kind `dms/replication_task`.
 pub struct ReplicationTask {
     cloud: Cloud,
@@ -130,30 +137,12 @@ fn invalid(message: impl Into<String>) -> Fault {
     Fault::local(FaultClass::Invalid, "dms/replication_task", message)
 }
 
-/// The table mappings as DMS wants them.
-fn mappings(spec: &Spec) -> Result<String, Fault> {
-    dms_work::to_send(ReplicationTask::NAME, spec.tables.as_ref(), spec.mappings.as_ref())
-}
-
 fn time(text: Option<&String>) -> Result<Option<aws_smithy_types::DateTime>, Fault> {
     let parse = |text: &String| {
         aws_smithy_types::DateTime::from_str(text, Format::DateTimeWithOffset)
             .map_err(|error| invalid(format!("`cdc_start_time` is no RFC 3339 time: {error}")))
     };
     text.map(parse).transpose()
-}
-
-/// Whether a task works, and how far the object is, told from its status.
-fn readiness(status: &str) -> (Readiness, bool) {
-    match status {
-        "running" => (Readiness::Ready, true),
-        "starting" | "stopping" => (Readiness::Pending(status.to_owned()), true),
-        "deleting" => (Readiness::Deleting, false),
-        "creating" | "modifying" | "testing" | "moving" => (Readiness::Pending(status.to_owned()), false),
-        // `failed` is about a run and `failed-move` leaves the task on its old instance: both can be
-        // changed, moved and started again, and making them anew would lose the position.
-        _ => (Readiness::Ready, false),
-    }
 }
 
 /// A task that failed before it ever ran was not made as it should be, and has no position to lose.
@@ -164,45 +153,30 @@ fn made_in_vain(live: &Live) -> Option<Readiness> {
 }
 
 fn object(live: Live) -> Object {
-    let (readiness, running) = match made_in_vain(&live) {
-        Some(failed) => (failed, false),
-        None => readiness(live.status.as_deref().unwrap_or_default()),
-    };
-    let identity = live.replication_task_identifier.unwrap_or_default().to_lowercase();
-    let mut state = json!({
-        "name": identity,
-        "instance": live.replication_instance_arn,
-        "source": live.source_endpoint_arn,
-        "target": live.target_endpoint_arn,
-        "mode": live.migration_type.as_ref().map(MigrationTypeValue::as_str),
-        "cdc_start_position": live.cdc_start_position,
-        "cdc_stop_position": live.cdc_stop_position,
-        "task_data": live.task_data,
-    });
-    if let Some(map) = state.as_object_mut() {
-        map.extend(dms_work::live(live.table_mappings, live.replication_task_settings.as_ref()));
-        map.retain(|_, value| !value.is_null());
-    }
+    let failed = made_in_vain(&live);
+    let own = Map::from_iter([
+        ("instance".to_owned(), json!(live.replication_instance_arn)),
+        ("cdc_start_position".to_owned(), json!(live.cdc_start_position)),
+        ("cdc_stop_position".to_owned(), json!(live.cdc_stop_position)),
+        ("task_data".to_owned(), json!(live.task_data)),
+    ]);
     let stats = live.replication_task_stats.as_ref();
-    let loaded = stats.is_some_and(|stats| stats.full_load_finish_date.is_some());
-    let started = stats.and_then(|stats| stats.start_date?.fmt(Format::DateTime).ok());
-    Object {
-        outputs: Outputs::from([
-            ("failure".to_owned(), json!(live.last_failure_message)),
-            ("loaded".to_owned(), json!(loaded)),
-            ("started".to_owned(), json!(started)),
-            ("stop_reason".to_owned(), json!(live.stop_reason)),
-            ("arn".to_owned(), json!(live.replication_task_arn)),
-            ("name".to_owned(), json!(identity)),
-            ("status".to_owned(), json!(live.status)),
-        ]),
-        state,
-        tags: None,
-        readiness,
-        running,
-        pending: Value::Null,
-        identity,
-    }
+    let told = Told {
+        arn: live.replication_task_arn,
+        name: live.replication_task_identifier,
+        source: live.source_endpoint_arn,
+        target: live.target_endpoint_arn,
+        mode: live.migration_type,
+        mappings: live.table_mappings,
+        settings: live.replication_task_settings,
+        status: live.status,
+        stop_reason: live.stop_reason,
+        failure: live.last_failure_message,
+        started: stats.and_then(|stats| stats.start_date),
+        loaded: stats.and_then(|stats| stats.full_load_finish_date),
+    };
+    let object = told.object(own);
+    Object { readiness: failed.unwrap_or(object.readiness), ..object }
 }
 
 impl Kind for ReplicationTask {
@@ -230,11 +204,7 @@ impl Kind for ReplicationTask {
     }
 
     fn predict(&self, place: &Place, identity: &str, _spec: &Spec) -> Outputs {
-        let id = dms_common::resource_identifier(identity);
-        Outputs::from([
-            ("arn".to_owned(), json!(dms_common::arn(place, "task", &id))),
-            ("name".to_owned(), json!(identity)),
-        ])
+        dms_work::predict(place, Self::NAME, identity)
     }
 
     fn holds(&self, object: &Object) -> Option<&'static str> {
@@ -280,8 +250,8 @@ impl Kind for ReplicationTask {
             .target_endpoint_arn(&spec.target)
             .replication_instance_arn(&spec.instance)
             .migration_type(spec.mode.to_sdk())
-            .table_mappings(mappings(spec)?)
-            .set_replication_task_settings(spec.settings.as_ref().map(dms_work::settings_to_send))
+            .table_mappings(spec.carried().mappings(Self::NAME)?)
+            .set_replication_task_settings(spec.carried().settings())
             .set_cdc_start_position(spec.cdc_start_position.clone())
             .set_cdc_start_time(time(spec.cdc_start_time.as_ref())?)
             .set_cdc_stop_position(spec.cdc_stop_position.clone())
@@ -302,15 +272,13 @@ impl Kind for ReplicationTask {
             let call = call.target_replication_instance_arn(&spec.instance);
             return call.send().await.map(drop).map_err(fault("dms:MoveReplicationTask"));
         }
-        let mappings = (changed("tables") || changed("mappings")).then(|| mappings(spec)).transpose()?;
+        let (mappings, settings) = spec.carried().changed(Self::NAME, fields)?;
         client
             .modify_replication_task()
             .replication_task_arn(arn)
             .set_migration_type(changed("mode").then(|| spec.mode.to_sdk()))
             .set_table_mappings(mappings)
-            .set_replication_task_settings(
-                spec.settings.as_ref().filter(|_| changed("settings")).map(dms_work::settings_to_send),
-            )
+            .set_replication_task_settings(settings)
             .set_cdc_start_position(spec.cdc_start_position.clone().filter(|_| changed("cdc_start_position")))
             .set_cdc_start_time(time(spec.cdc_start_time.as_ref().filter(|_| changed("cdc_start_time")))?)
             .set_cdc_stop_position(spec.cdc_stop_position.clone().filter(|_| changed("cdc_stop_position")))
@@ -340,13 +308,7 @@ impl Kind for ReplicationTask {
     }
 
     async fn pause(&self, object: &Object) -> Result<(), Fault> {
-        let client = self.cloud.dms().await;
-        let arn = dms_common::text(object, "arn").unwrap_or_default();
-        let stopped = client.stop_replication_task().replication_task_arn(arn).send().await;
-        match stopped.map(drop).map_err(fault("dms:StopReplicationTask")) {
-            Err(fault) if fault.is_not_found() || is_not_running(&fault) => Ok(()),
-            other => other,
-        }
+        dms_work::stop(&self.cloud, object).await
     }
 
     async fn resume(&self, object: &Object) -> Result<(), Fault> {
@@ -364,8 +326,7 @@ impl Kind for ReplicationTask {
         dms_work::ended(object)
     }
 
-    /// By its beginning. Source: DMS API reference, `ReplicationTaskStats.StartDate`: "the date the replication
-    /// task was started either with a fresh start or a resume".
+    /// By its beginning.
     fn stretch(&self, object: &Object) -> Option<String> {
         dms_common::text(object, "started")
     }
@@ -375,14 +336,9 @@ impl Kind for ReplicationTask {
     }
 }
 
-/// Whether a refusal to stop says that there is nothing to stop.
-pub(crate) fn is_not_running(fault: &Fault) -> bool {
-    fault.message.contains("not running")
-}
-
 fn check(spec: &Spec) -> Vec<(String, String)> {
     let mut mistakes: Vec<(String, String)> = dms_common::check_name(spec.name.as_ref(), 255).into_iter().collect();
-    mistakes.extend(dms_work::check(spec.tables.as_ref(), spec.mappings.as_ref(), spec.settings.as_ref()));
+    mistakes.extend(spec.carried().check());
     let mut mistake = |field: &str, text: &str| mistakes.push((field.to_owned(), text.to_owned()));
     if spec.mode == Mode::FullLoad && (spec.cdc_start_position.is_some() || spec.cdc_start_time.is_some()) {
         mistake("mode", "a full load has no position in the source's changes: use `full-load-and-cdc` or `cdc`");
@@ -412,14 +368,6 @@ mod tests {
             value[key] = item.clone();
         }
         value
-    }
-
-    #[test]
-    fn the_status_tells_work_from_trouble() {
-        assert_eq!(readiness("running"), (Readiness::Ready, true));
-        assert_eq!(readiness("stopping"), (Readiness::Pending("stopping".to_owned()), true));
-        assert_eq!(readiness("failed"), (Readiness::Ready, false));
-        assert_eq!(readiness("deleting"), (Readiness::Deleting, false));
     }
 
     /// The table of stop reasons in the DMS API reference of `StopReplicationTask` and its task states.

@@ -81,12 +81,13 @@ impl SubnetGroup {
             group.subnets.into_iter().flatten().filter_map(|subnet| subnet.subnet_identifier).collect();
         subnets.sort();
         let status = group.subnet_group_status.unwrap_or_default();
+        let is_read_only = group.is_read_only;
         let spec = Spec {
             name: Some(identity.clone()),
             description: group.replication_subnet_group_description,
             subnets: Subnets::Ids(subnets),
         };
-        Object {
+        let mut object = Object {
             outputs: Outputs::from([
                 // The service does not answer with the ARN; this is its form.
                 ("arn".to_owned(), json!(dms_common::arn(&self.cloud.place(), "subgrp", &identity))),
@@ -103,7 +104,9 @@ impl SubnetGroup {
             running: false,
             pending: Value::Null,
             identity,
-        }
+        };
+        dms_common::note_read_only(&mut object, is_read_only);
+        object
     }
 }
 
@@ -169,6 +172,10 @@ impl Kind for SubnetGroup {
     fn normalise(&self, mut value: Value) -> Value {
         dms_common::fold_name(&mut value);
         value
+    }
+
+    fn managed_by(&self, object: &Object) -> Option<&'static str> {
+        dms_common::managed_by(object)
     }
 
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {

@@ -1,21 +1,25 @@
-//! What a replication task and a serverless replication have in common: which tables are carried and how, and how
-//! their work ended.
+//! What a replication task and a serverless replication have in common: which tables are carried and how, what is told of
+//! them, and how their work ended.
 //!
-//! Pure functions over specs and states. Where the work is done, and what starts and stops it, is a matter of the kinds.
+//! Functions over specs and states, and the call that stops. Where the work is done, and what starts it, is a matter of
+//! the kinds.
 
 mod settings;
 
 use aws_sdk_databasemigration::types::MigrationTypeValue;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
-use towpath_engine::kind::Object;
+use towpath_engine::kind::{Object, Outputs, Place, Readiness};
 use towpath_engine::secret::redact;
 use towpath_engine::value::{Map, Value};
 
-pub(super) use self::settings::to_send as settings_to_send;
 use super::dms_common;
+use crate::cloud::Cloud;
+use crate::dms;
 use crate::dms_mappings::{self, TableRule};
 
 /// What is carried.
@@ -57,76 +61,171 @@ impl Tables {
     }
 }
 
-/// The table mappings as DMS wants them, of a spec's `tables` or `mappings`.
-pub(super) fn to_send(kind: &str, tables: Option<&Tables>, mappings: Option<&Value>) -> Result<String, Fault> {
-    if let Some(raw) = mappings {
-        return Ok(match raw {
-            Value::String(text) => text.clone(),
-            Value::Array(rules) => json!({ "rules": rules }).to_string(),
-            other => other.to_string(),
-        });
-    }
-    let invalid = |message: String| Fault::local(FaultClass::Invalid, kind, message);
-    let tables = tables.ok_or_else(|| invalid("it needs `tables` or `mappings`".to_owned()))?;
-    let rules = tables.rules().map_err(|error| invalid(format!("`tables` does not read: {error}")))?;
-    Ok(json!({ "rules": rules }).to_string())
+/// What a spec says about the tables that are carried, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Carried<'a> {
+    pub(super) tables: Option<&'a Tables>,
+    pub(super) mappings: Option<&'a Value>,
+    pub(super) settings: Option<&'a Map>,
 }
 
-/// Mistakes in what a spec says about tables and settings: `(field path, message)`.
-pub(super) fn check(
-    tables: Option<&Tables>,
-    mappings: Option<&Value>,
-    settings: Option<&Map>,
-) -> Vec<(String, String)> {
-    let mut mistakes = Vec::new();
-    let mut mistake = |field: &str, text: &str| mistakes.push((field.to_owned(), text.to_owned()));
-    match (tables, mappings) {
-        (None, None) => mistake("tables", "say which tables are carried, with `tables` or `mappings`"),
-        (Some(_), Some(_)) => mistake("mappings", "`tables` and `mappings` both say which tables are carried"),
-        (Some(tables), None) => match tables.rules() {
-            Err(error) => mistake("tables", &error),
-            Ok(rules) if !includes_something(&rules) => {
-                mistake("tables", "at least one table must be included");
-            }
-            Ok(rules) => {
-                for rule in rules.iter().filter(|rule| rule["rule-target"] == "schema") {
-                    if rule["value"].as_str().is_some_and(|name| name.starts_with('_')) {
-                        mistake("tables", "Redshift does not take schema names that begin with `_`");
+impl Carried<'_> {
+    /// The table mappings as DMS wants them.
+    pub(super) fn mappings(self, kind: &str) -> Result<String, Fault> {
+        if let Some(raw) = self.mappings {
+            return Ok(match raw {
+                Value::String(text) => text.clone(),
+                Value::Array(rules) => json!({ "rules": rules }).to_string(),
+                other => other.to_string(),
+            });
+        }
+        let invalid = |message: String| Fault::local(FaultClass::Invalid, kind, message);
+        let tables = self.tables.ok_or_else(|| invalid("it needs `tables` or `mappings`".to_owned()))?;
+        let rules = tables.rules().map_err(|error| invalid(format!("`tables` does not read: {error}")))?;
+        Ok(json!({ "rules": rules }).to_string())
+    }
+
+    /// The settings as DMS wants them.
+    pub(super) fn settings(self) -> Option<String> {
+        self.settings.map(settings::to_send)
+    }
+
+    /// Mappings and settings to send when these fields have changed.
+    pub(super) fn changed(self, kind: &str, fields: &[String]) -> Result<(Option<String>, Option<String>), Fault> {
+        let has = |field: &str| fields.iter().any(|name| name == field);
+        let mappings = (has("tables") || has("mappings")).then(|| self.mappings(kind)).transpose()?;
+        Ok((mappings, self.settings().filter(|_| has("settings"))))
+    }
+
+    /// Mistakes in it: `(field path, message)`.
+    pub(super) fn check(self) -> Vec<(String, String)> {
+        let mut mistakes = Vec::new();
+        let mut mistake = |field: &str, text: &str| mistakes.push((field.to_owned(), text.to_owned()));
+        match (self.tables, self.mappings) {
+            (None, None) => mistake("tables", "say which tables are carried, with `tables` or `mappings`"),
+            (Some(_), Some(_)) => mistake("mappings", "`tables` and `mappings` both say which tables are carried"),
+            (Some(tables), None) => match tables.rules() {
+                Err(error) => mistake("tables", &error),
+                Ok(rules) if !includes_something(&rules) => {
+                    mistake("tables", "at least one table must be included");
+                }
+                Ok(rules) => {
+                    for rule in rules.iter().filter(|rule| rule["rule-target"] == "schema") {
+                        if rule["value"].as_str().is_some_and(|name| name.starts_with('_')) {
+                            mistake("tables", "Redshift does not take schema names that begin with `_`");
+                        }
                     }
                 }
+            },
+            (None, Some(mappings)) if !includes_something(&dms_mappings::canonical(mappings)) => {
+                mistake("mappings", "at least one selection rule must include a table");
             }
-        },
-        (None, Some(mappings)) if !includes_something(&dms_mappings::canonical(mappings)) => {
-            mistake("mappings", "at least one selection rule must include a table");
+            _ => {}
         }
-        _ => {}
+        mistakes.extend(self.settings.into_iter().flat_map(settings::check));
+        mistakes
     }
-    mistakes.extend(settings.into_iter().flat_map(settings::check));
-    mistakes
+
+    /// Whether any rule carries views.
+    pub(super) fn has_views(self) -> bool {
+        let rules = match (self.tables, self.mappings) {
+            (Some(tables), _) => tables.rules().unwrap_or_default(),
+            (None, Some(mappings)) => dms_mappings::canonical(mappings),
+            (None, None) => Vec::new(),
+        };
+        rules.iter().any(|rule| matches!(rule["object-locator"]["table-type"].as_str(), Some("view" | "all")))
+    }
 }
 
 fn includes_something(rules: &[Value]) -> bool {
     rules.iter().any(|rule| rule["rule-type"] == "selection" && rule["rule-action"] != "exclude")
 }
 
-/// Whether any rule of `tables` or `mappings` carries views.
-pub(super) fn carries_views(tables: Option<&Tables>, mappings: Option<&Value>) -> bool {
-    let rules = match (tables, mappings) {
-        (Some(tables), _) => tables.rules().unwrap_or_default(),
-        (None, Some(mappings)) => dms_mappings::canonical(mappings),
-        (None, None) => Vec::new(),
-    };
-    rules.iter().any(|rule| matches!(rule["object-locator"]["table-type"].as_str(), Some("view" | "all")))
+/// What DMS tells of both alike.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) arn: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) target: Option<String>,
+    pub(super) mode: Option<MigrationTypeValue>,
+    pub(super) mappings: Option<String>,
+    pub(super) settings: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) stop_reason: Option<String>,
+    pub(super) failure: Option<String>,
+    /// When the stretch of work began: "the date the replication task was started either with a fresh start or a resume"
+    /// (DMS API reference, `ReplicationTaskStats.StartDate`; `ReplicationStats.StartDate` likewise).
+    pub(super) started: Option<DateTime>,
+    /// When its full load was finished.
+    pub(super) loaded: Option<DateTime>,
 }
 
-/// The fields of a state that come from live mappings and settings.
-pub(super) fn live(mappings: Option<String>, settings: Option<&String>) -> Map {
-    let rules = json!(mappings.unwrap_or_default());
-    Map::from_iter([
-        ("tables".to_owned(), json!(dms_mappings::canonical(&rules))),
-        ("mappings".to_owned(), rules),
-        ("settings".to_owned(), settings::normalise(&json!(settings))),
-    ])
+impl Told {
+    /// The object, with what only its kind has in its state.
+    pub(super) fn object(self, own: Map) -> Object {
+        let (readiness, running) = readiness(self.status.as_deref().unwrap_or_default());
+        let identity = self.name.unwrap_or_default().to_lowercase();
+        let rules = json!(self.mappings.unwrap_or_default());
+        let mut state = own;
+        state.extend([
+            ("name".to_owned(), json!(identity)),
+            ("source".to_owned(), json!(self.source)),
+            ("target".to_owned(), json!(self.target)),
+            ("mode".to_owned(), json!(self.mode.as_ref().map(MigrationTypeValue::as_str))),
+            ("tables".to_owned(), json!(dms_mappings::canonical(&rules))),
+            ("mappings".to_owned(), rules),
+            ("settings".to_owned(), settings::normalise(&json!(self.settings))),
+        ]);
+        state.retain(|_, value| !value.is_null());
+        Object {
+            outputs: Outputs::from([
+                ("arn".to_owned(), json!(self.arn)),
+                ("name".to_owned(), json!(identity)),
+                ("status".to_owned(), json!(self.status)),
+                ("stop_reason".to_owned(), json!(self.stop_reason)),
+                ("failure".to_owned(), json!(self.failure)),
+                ("started".to_owned(), json!(self.started.and_then(|date| date.fmt(Format::DateTime).ok()))),
+                ("loaded".to_owned(), json!(self.loaded.is_some())),
+            ]),
+            state: Value::Object(state),
+            tags: None,
+            readiness,
+            running,
+            pending: Value::Null,
+            identity,
+        }
+    }
+}
+
+/// How far an object is, and whether it works, told from its status. Sources: DMS API reference, `ReplicationTask.Status`;
+/// DMS user guide, "AWS DMS Serverless components"; and the states that Terraform's provider waits for.
+fn readiness(status: &str) -> (Readiness, bool) {
+    match status {
+        "running" => (Readiness::Ready, true),
+        "stopping" => (Readiness::Pending(status.to_owned()), true),
+        status if dms::is_beginning(status) => (Readiness::Pending(status.to_owned()), true),
+        "deleting" => (Readiness::Deleting, false),
+        "creating" | "modifying" | "testing" | "moving" | "deprovisioning" => {
+            (Readiness::Pending(status.to_owned()), false)
+        }
+        // `failed` is about a run and `failed-move` leaves a task on its old instance: what is mended can be changed,
+        // moved and started again, and making it anew would lose the position.
+        _ => (Readiness::Ready, false),
+    }
+}
+
+/// The outputs that are known before the object exists.
+pub(super) fn predict(place: &Place, kind: &str, identity: &str) -> Outputs {
+    Outputs::from([("arn".to_owned(), json!(dms::arn_of(place, kind, identity))), ("name".to_owned(), json!(identity))])
+}
+
+/// Stops the work. Of an object that is gone there is nothing to stop.
+pub(super) async fn stop(cloud: &Cloud, object: &Object) -> Result<(), Fault> {
+    match dms::stop(cloud, &dms_common::text(object, "arn").unwrap_or_default()).await {
+        Err(fault) if fault.is_not_found() => Ok(()),
+        other => other,
+    }
 }
 
 /// Brings `name`, `tables`, `mappings` and `settings` of a spec or state to the form in which they are compared.
@@ -195,21 +294,51 @@ pub(super) fn ended(object: &Object) -> Option<Result<(), String>> {
 mod tests {
     use super::*;
 
+    fn carried(tables: &Tables) -> Carried<'_> {
+        Carried { tables: Some(tables), mappings: None, settings: None }
+    }
+
+    /// `ReplicationTask.Status` (DMS API reference) and the states of `DescribeReplications` (DMS user guide, "AWS DMS
+    /// Serverless components").
+    #[test]
+    fn the_status_tells_work_from_what_stands_still() {
+        assert_eq!(readiness("running"), (Readiness::Ready, true));
+        for status in [
+            "starting",
+            "stopping",
+            "initializing",
+            "testing_connection",
+            "provisioning_capacity",
+            "replication_starting",
+        ] {
+            assert_eq!(readiness(status), (Readiness::Pending(status.to_owned()), true));
+        }
+        for status in ["created", "ready", "stopped", "failed", "failed-move", "deprovisioned"] {
+            assert_eq!(readiness(status), (Readiness::Ready, false));
+        }
+        for status in ["creating", "modifying", "testing", "moving", "deprovisioning"] {
+            assert_eq!(readiness(status), (Readiness::Pending(status.to_owned()), false));
+        }
+        assert_eq!(readiness("deleting"), (Readiness::Deleting, false));
+    }
+
     #[test]
     fn declared_tables_equal_the_mappings_they_become() {
         let declared: Tables = serde_json::from_value(json!([{ "schema": "public", "exclude": ["tmp_%"] }])).unwrap();
-        let sent = to_send("dms/replication_task", Some(&declared), None).unwrap();
+        let sent = carried(&declared).mappings("dms/replication_task").unwrap();
         let compiled = declared.rules().unwrap();
-        assert_eq!(live(Some(sent), None)["tables"], json!(dms_mappings::canonical(&Value::Array(compiled))));
+        let live = Told { mappings: Some(sent), ..Told::default() }.object(Map::new());
+        assert_eq!(live.state["tables"], json!(dms_mappings::canonical(&Value::Array(compiled))));
     }
 
     #[test]
     fn views_are_seen_in_both_forms() {
-        let tables = |kind: &str| serde_json::from_value(json!([{ "schema": "public", "type": kind }])).unwrap();
-        assert!(carries_views(Some(&tables("all")), None) && carries_views(Some(&tables("view")), None));
-        assert!(!carries_views(Some(&tables("table")), None));
+        let tables =
+            |kind: &str| -> Tables { serde_json::from_value(json!([{ "schema": "public", "type": kind }])).unwrap() };
+        assert!(carried(&tables("all")).has_views() && carried(&tables("view")).has_views());
+        assert!(!carried(&tables("table")).has_views());
         let rule = json!({ "rules": [{ "rule-type": "selection", "rule-id": "1", "rule-action": "include",
             "object-locator": { "schema-name": "s", "table-name": "%", "table-type": "view" } }] });
-        assert!(carries_views(None, Some(&rule)));
+        assert!(Carried { tables: None, mappings: Some(&rule), settings: None }.has_views());
     }
 }

@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use towpath_engine::kind::{AnyKind, Of, Registry, Tags, tag};
 
+pub use self::redshift_marks::overfull;
 use crate::cloud::Cloud;
 
 /// All kinds over one cloud.

@@ -231,12 +231,14 @@ fn quota(row: &Row) -> Option<(String, u64)> {
 }
 
 fn privilege(row: &Row) -> Option<Privilege> {
-    let [Some(schema), Some(privilege), Some(sort), Some(grantee), relations] = row else { return None };
+    let [Some(schema), Some(privilege), Some(sort), grantee, relations] = row else { return None };
+    // By which name the views call PUBLIC their pages do not say.
+    let grantee = if sort == "public" { sort.clone() } else { grantee.clone()? };
     Some(Privilege {
         schema: schema.clone(),
         word: privilege.clone(),
         sort: sort.clone(),
-        grantee: grantee.clone(),
+        grantee,
         relations: number(relations.as_ref()),
     })
 }

@@ -1,4 +1,4 @@
-//! `redshift/grant`: what a user, a group or a role may do with a schema and the tables in it.
+//! `redshift/grant`: what a user, a group, a role or everybody may do with a schema and the tables in it.
 //!
 //! In place: the privileges, of which what is missing is granted and what is too much revoked.
 //! Replacement: schema and grantee. A grant is everything that one grantee may do in one schema: deleting
@@ -8,6 +8,13 @@
 //! permissions, default privileges, grant options and what a grantee has by a role or a group are left
 //! alone. Grants carry no tags; whose one is says a mark on the namespace, as of a `redshift/schema`, whose
 //! page says what looking costs. Costs nothing by itself.
+//!
+//! Everybody is `group: public`: "PUBLIC represents a group that always includes all users" (Redshift developer guide,
+//! "GRANT"). What a stack grants to everybody no revoke from one user takes away. In the schema `public` everybody has
+//! CREATE and USAGE from the beginning ("Schema-based permissions"): such a grant is there already, is refused until
+//! `adopt` takes it over, and its deletion takes both away.
+//!
+//! Long because each field has its rule beside it.
 
 use std::collections::BTreeSet;
 
@@ -28,6 +35,10 @@ use crate::cloud::Cloud;
 
 /// The schema that every database has.
 const PUBLIC: &str = "public";
+
+/// The group of all users, as `group` and as `identity_type` of the views ("Possible values are user, role, group, or
+/// public").
+const EVERYBODY: &str = "public";
 
 /// What the cloud hears when a stack declares a grant.
 const GRANTS: &str = "grants in a warehouse";
@@ -57,7 +68,7 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "privileges do not move to another grantee" }))]
     pub user: Option<String>,
-    /// The group, which must exist.
+    /// The group, which must exist, or `public` for everybody, now and later.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "privileges do not move to another grantee" }))]
     pub group: Option<String>,
@@ -113,7 +124,7 @@ pub enum OnTables {
 /// Who is granted something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Grantee {
-    /// `user`, `group` or `role`.
+    /// `user`, `group`, `role` or `public`.
     sort: String,
     name: String,
 }
@@ -125,13 +136,26 @@ impl Grantee {
 
     fn of(spec: &Spec) -> Self {
         let one = |sort: &str, name: &Option<String>| name.as_ref().map(|name| Self::new(sort, name));
+        if spec.group.as_deref().is_some_and(is_everybody) && spec.role.is_none() {
+            return Self::new(EVERYBODY, EVERYBODY);
+        }
         let declared = one("role", &spec.role).or(one("group", &spec.group)).or(one("user", &spec.user));
         declared.unwrap_or_else(|| Self::new("user", ""))
     }
 
-    /// `role:readers`.
+    /// `role:readers`, or `public` alone.
     fn key(&self) -> String {
-        format!("{}:{}", self.sort, self.name)
+        if self.sort == EVERYBODY { self.sort.clone() } else { format!("{}:{}", self.sort, self.name) }
+    }
+
+    fn of_key(key: &str) -> Self {
+        let (sort, name) = key.split_once(':').unwrap_or((EVERYBODY, EVERYBODY));
+        Self::new(sort, name)
+    }
+
+    /// The field of a spec that names it.
+    fn field(&self) -> &str {
+        if self.sort == EVERYBODY { "group" } else { &self.sort }
     }
 
     /// As GRANT and REVOKE want it.
@@ -139,9 +163,15 @@ impl Grantee {
         match self.sort.as_str() {
             "role" => format!("ROLE {}", identifier(&self.name)),
             "group" => format!("GROUP {}", identifier(&self.name)),
+            EVERYBODY => "PUBLIC".to_owned(),
             _ => identifier(&self.name),
         }
     }
+}
+
+/// Whether a group is PUBLIC, a word of SQL in any case. A group of one's own cannot be meant by that name.
+fn is_everybody(group: &str) -> bool {
+    group.eq_ignore_ascii_case(EVERYBODY)
 }
 
 /// A schema with a grantee.
@@ -189,7 +219,7 @@ impl Pair<'_> {
             "schema": on, "workgroup": warehouse.namespace, "on_schema": on_schema,
             "on_tables": (schema.relations > 0).then_some(on_tables),
         });
-        state[&grantee.sort] = json!(grantee.name);
+        state[grantee.field()] = json!(grantee.name);
         let identity = format!("{id}/{}", grantee.key());
         Object {
             outputs: Outputs::from([
@@ -227,14 +257,14 @@ fn pairs(contents: &Contents) -> Vec<Pair<'_>> {
     let mut found = Vec::new();
     for schema in &contents.schemas {
         let granted = contents.privileges.as_ref().into_iter().flatten();
-        let granted = granted.filter(|one| one.schema == schema.name && one.sort != "public");
+        let granted = granted.filter(|one| one.schema == schema.name);
         let mut grantees: BTreeSet<Grantee> = granted.map(|one| Grantee::new(&one.sort, &one.grantee)).collect();
         // What an owner has by owning is no grant.
         grantees.retain(|grantee| grantee.sort != "user" || Some(&grantee.name) != schema.owner.as_ref());
         let marked = redshift_marks::after(&contents.warehouse.tags, redshift_marks::GRANT);
         grantees.extend(marked.into_iter().filter_map(|parts| match parts.as_slice() {
             [database, number, grantee] if *database == contents.database && *number == schema.id => {
-                grantee.split_once(':').map(|(sort, name)| Grantee::new(sort, name))
+                Some(Grantee::of_key(grantee))
             }
             _ => None,
         }));
@@ -310,8 +340,8 @@ impl Kind for Grant {
 
     fn facts(&self) -> Facts {
         Facts {
-            summary: "What a user, a group or a role may do with a schema and the tables in it. Reading it wakes the \
-                      warehouse, as for a `redshift/schema`.",
+            summary: "What a user, a group, a role or everybody may do with a schema and the tables in it. Reading it \
+                      wakes the warehouse, as for a `redshift/schema`.",
             create: Seconds::new(2.0, 5.0, 120.0),
             update: Seconds::new(1.0, 3.0, 60.0),
             delete: Seconds::new(1.0, 3.0, 60.0),
@@ -350,6 +380,35 @@ impl Kind for Grant {
             mistake("workgroup", "`public` is in every database: name the workgroup");
         }
         mistakes
+    }
+
+    /// What everybody has in the schema `public` of a warehouse that is not there yet will be found there, unasked for.
+    async fn preflight(&self, spec: &Value) -> Result<Vec<String>, Fault> {
+        let is_everybody = spec["group"].as_str().is_some_and(is_everybody);
+        if !is_everybody || spec["schema"] != PUBLIC {
+            return Ok(Vec::new());
+        }
+        let all = redshift_contents::contents(&self.cloud).await?;
+        if all.iter().any(|contents| spec["workgroup"] == contents.warehouse.namespace.as_str()) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![
+            "a new warehouse grants CREATE and USAGE on its schema `public` to everybody, and that is no grant of this \
+             stack: make the rest first (`--exclude`), then take it over (`towpath adopt`)"
+                .to_owned(),
+        ])
+    }
+
+    fn normalise(&self, mut value: Value) -> Value {
+        if value["group"].as_str().is_some_and(is_everybody) {
+            value["group"] = json!(EVERYBODY);
+        }
+        value
+    }
+
+    /// What everybody has in the schema that comes with every database.
+    fn is_given(&self, object: &Object) -> bool {
+        object.state["group"] == EVERYBODY && object.outputs.get("schema_name") == Some(&json!(PUBLIC))
     }
 
     fn declare(&self, found: &Found<'_>, mut state: Value) -> Value {
@@ -495,6 +554,21 @@ mod tests {
         assert!(changes(&on_schema("lake"), &texts(&["usage"]), &texts(&["usage"]), &role).is_empty());
         let user = Grantee::new("user", "a\"b");
         assert_eq!(changes("x", &texts(&["usage"]), &[], &user), ["GRANT USAGE ON x TO \"a\"\"b\""]);
+    }
+
+    #[test]
+    fn everybody_is_a_group_in_the_file_and_a_word_of_its_own_in_sql() {
+        let of = |group: &str| Grantee::of(&Spec { group: Some(group.to_owned()), ..Spec::default() });
+        let everybody = of("PUBLIC");
+        assert_eq!(
+            (everybody.key().as_str(), everybody.sql().as_str(), everybody.field()),
+            ("public", "PUBLIC", "group")
+        );
+        assert_eq!(Grantee::of_key(&everybody.key()), everybody);
+        assert_eq!(of("crew").sql(), "GROUP \"crew\"");
+        // A user of that name, which Redshift refuses, is nobody else.
+        let user = Grantee::new("user", "public");
+        assert_eq!((user.key().as_str(), Grantee::of_key(&user.key())), ("user:public", user.clone()));
     }
 
     #[test]

@@ -5,13 +5,17 @@
 //! is written before its object is made and taken away after it is gone; without its object it says
 //! nothing. What else the namespace carries counts as carried by what is in it. A resource has at most
 //! 50 tags, keys of 128 and values of 256 characters, of letters, digits, spaces and `_.:/=+-@`. Source:
-//! AWS Tagging guide, "Tag naming limits and requirements". The decision is `docs/decisions/0007`.
+//! AWS Tagging guide, "Tag naming limits and requirements". Whether the marks of a plan fit is in `room`. The decision
+//! is `docs/decisions/0007`.
+
+mod room;
 
 use std::fmt::Write as _;
 
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{Tags, tag};
 
+pub use self::room::overfull;
 use super::redshift_common;
 use crate::cloud::Cloud;
 use crate::fault::fault;

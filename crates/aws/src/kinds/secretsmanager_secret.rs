@@ -2,8 +2,8 @@
 //!
 //! In place: description, key, recovery days, and the value when `value_version` changes. Replacement:
 //! the name. The value is written and never read: its version and the recovery days are kept in tags.
-//! A deleted secret keeps its name for the recovery days; made again within them it is restored. About
-//! $0.40 a month.
+//! A deleted secret keeps its name for the recovery days; made again within them it is restored and given the value that
+//! is declared then. About $0.40 a month.
 
 use aws_sdk_secretsmanager::types::{SecretListEntry, Tag};
 use rand::Rng;
@@ -14,7 +14,7 @@ use serde_json::json;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{
     DeleteOptions, Example, Facts, Found, Kind, Object, Outputs, Pauses, Place, Price, Readiness, Scope, Seconds, Tags,
-    physical_name,
+    physical_name, tag,
 };
 use towpath_engine::secret::{Secret as Material, SecretSource};
 use towpath_engine::value::Value;
@@ -28,6 +28,9 @@ const VERSION: &str = "towpath:value-version";
 
 /// The tag that keeps `recovery_days`.
 const RECOVERY: &str = "towpath:recovery-days";
+
+/// What the tags about what was written say of a secret that was deleted: whoever restores it, its value is an old one.
+const DELETED: &str = "deleted";
 
 /// The days AWS keeps a deleted secret unless told otherwise.
 const DEFAULT_RECOVERY: u32 = 30;
@@ -111,7 +114,8 @@ impl Secret {
     }
 
     /// Brings back a secret of ours that waits for its deletion. `refusal` is what the create was
-    /// answered, and the answer where the secret is not ours.
+    /// answered, and the answer where the secret is not ours. A run that is killed before the tags are written leaves
+    /// those of the deletion, by which the next plan sees that the value is still to be sent.
     async fn restore(&self, name: &str, spec: &Spec, tags: &Tags, mut refusal: Fault) -> Result<(), Fault> {
         let client = self.cloud.secretsmanager().await;
         let answer = client.describe_secret().secret_id(name).send().await;
@@ -132,11 +136,18 @@ impl Secret {
         }
         client.restore_secret().secret_id(name).send().await.map_err(fault("secretsmanager:RestoreSecret"))?;
         self.put_summary(name, spec).await?;
-        self.put_tags(name, &with_facts(tags, spec)).await?;
         if let Some(value) = self.material(spec).await? {
             self.put_value(name, &value).await?;
         }
-        Ok(())
+        self.put_tags(name, &with_facts(tags, spec)).await
+    }
+
+    /// Says in the tags of a secret that is about to be deleted that no value of the declared one is in it any more:
+    /// afterwards "the secret is scheduled for deletion" (errors of `TagResource`) and takes no tags.
+    async fn forget_written(&self, object: &Object) -> Result<(), Fault> {
+        let written = object.tags.iter().flatten().filter(|(key, _)| key.starts_with(tag::WRITTEN));
+        let forgotten: Tags = written.map(|(key, _)| (key.clone(), DELETED.to_owned())).collect();
+        if forgotten.is_empty() { Ok(()) } else { self.put_tags(&object.identity, &forgotten).await }
     }
 }
 
@@ -292,9 +303,16 @@ impl Kind for Secret {
     async fn delete(&self, object: &Object, _options: &DeleteOptions) -> Result<(), Fault> {
         let days = object.state["recovery_days"].as_i64().unwrap_or(DEFAULT_RECOVERY.into());
         let call = self.cloud.secretsmanager().await.delete_secret().secret_id(&object.identity);
-        let call =
-            if days == 0 { call.force_delete_without_recovery(true) } else { call.recovery_window_in_days(days) };
-        call.send().await.map(drop).map_err(fault("secretsmanager:DeleteSecret")).map_err(|mut fault| {
+        let deleted = async {
+            let call = if days == 0 {
+                call.force_delete_without_recovery(true)
+            } else {
+                self.forget_written(object).await?;
+                call.recovery_window_in_days(days)
+            };
+            call.send().await.map(drop).map_err(fault("secretsmanager:DeleteSecret"))
+        };
+        deleted.await.map_err(|mut fault| {
             // Scheduled for deletion already: as good as gone.
             if fault.class == FaultClass::Busy {
                 fault.class = FaultClass::NotFound;

@@ -168,6 +168,7 @@ impl Stand {
             lease: &Guard::unshared(),
             run: "run".to_owned(),
             seed: 7,
+            before_delete: &(),
         };
         let summary = apply::run(&planned.plan, "apply", &context).await.map_err(|error| error.to_string())?;
         if summary.is_complete() {

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc::UnboundedSender;
@@ -32,6 +33,20 @@ use crate::value::Value;
 
 /// How long an interrupt may go unnoticed.
 const TICK: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What is to be done before an object is deleted and is no kind's to do.
+#[async_trait(?Send)]
+pub trait BeforeDelete: Sync {
+    /// Called in the turn of a delete step, when everything before it is done. Again when a killed run is followed; what
+    /// fails here keeps nothing from being deleted.
+    async fn before_delete(&self, step: &Step);
+}
+
+/// Nothing.
+#[async_trait(?Send)]
+impl BeforeDelete for () {
+    async fn before_delete(&self, _step: &Step) {}
+}
 
 /// What a run works with.
 pub struct Context<'a> {
@@ -53,6 +68,8 @@ pub struct Context<'a> {
     pub run: String,
     /// Seed of the jitter.
     pub seed: u64,
+    /// What comes before each deletion.
+    pub before_delete: &'a dyn BeforeDelete,
 }
 
 /// How a run ended.

@@ -398,6 +398,8 @@ impl One<'_> {
             force: true,
             whole_stack: !self.run.plan.partial,
         };
+        self.may_change().await?;
+        self.run.context.before_delete.before_delete(self.step).await;
         let began = self.run.context.clock.now();
         let mut attempt = 0;
         loop {

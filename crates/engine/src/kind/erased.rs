@@ -34,6 +34,7 @@ pub trait AnyKind: Send + Sync {
     fn forces_replacement(&self, field: &str, before: &Value, after: &Value) -> Option<String>;
     fn declare(&self, found: &Found<'_>, state: Value) -> Value;
     fn is_given(&self, object: &Object) -> bool;
+    fn managed_by(&self, object: &Object) -> Option<&'static str>;
     fn after_create(&self, spec: &Value) -> Vec<String>;
     fn secret_mark(&self, place: &Place, identity: &str, spec: &Value) -> Option<SecretMark>;
     fn normalise(&self, value: Value) -> Value;
@@ -156,6 +157,9 @@ impl<K: Kind> AnyKind for Of<K> {
     }
     fn is_given(&self, object: &Object) -> bool {
         self.kind.is_given(object)
+    }
+    fn managed_by(&self, object: &Object) -> Option<&'static str> {
+        self.kind.managed_by(object)
     }
     fn after_create(&self, spec: &Value) -> Vec<String> {
         Self::lenient(spec).map(|spec| self.kind.after_create(&spec)).unwrap_or_default()

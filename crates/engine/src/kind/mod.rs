@@ -155,8 +155,13 @@ pub trait Kind: Send + Sync + 'static {
 
     /// Whether an object comes with the account or belongs to a service (a default VPC, a secret
     /// that Redshift keeps), so that no stack should take it over unless it is asked for by name.
-    fn is_given(&self, _object: &Object) -> bool {
-        false
+    fn is_given(&self, object: &Object) -> bool {
+        self.managed_by(object).is_some()
+    }
+
+    /// Who manages an object so that nobody else can change or delete it, in words.
+    fn managed_by(&self, _object: &Object) -> Option<&'static str> {
+        None
     }
 
     /// The fields of a spec that a create cannot set in full. The plan changes them right after the

@@ -30,6 +30,8 @@ pub mod tag {
     pub const RESUME: &str = "towpath:resume";
     /// RFC 3339 time after which `reap` may destroy the object.
     pub const EXPIRES: &str = "towpath:expires";
+    /// The beginning of the tags that keep what was declared of a field, named after it, that cannot be read back.
+    pub const WRITTEN: &str = "towpath:written:";
 }
 
 /// Where a stack lives; enough to compute names and ARNs before anything exists.

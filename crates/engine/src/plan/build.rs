@@ -164,6 +164,7 @@ pub fn build(input: &BuildInput<'_>) -> Plan {
     builder.decide_all();
     builder.orphans();
     builder.untagged();
+    builder.leave_managed();
     builder.protect();
     steps::lay_out(builder)
 }

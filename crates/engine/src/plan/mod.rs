@@ -7,6 +7,7 @@ mod decide;
 mod edges;
 mod graph;
 mod live;
+mod managed;
 pub mod saved;
 mod selection;
 mod settle;

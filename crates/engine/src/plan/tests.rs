@@ -730,3 +730,38 @@ fn what_lies_in_another_object_goes_with_it_and_only_with_it() {
     );
     assert!(alone[0].contains("- house/room.hall (removed)"), "{alone:?}");
 }
+
+#[test]
+fn what_a_service_manages_is_neither_changed_nor_deleted_and_what_it_uses_stays() {
+    let manages = |scene: &Scene| {
+        scene.cloud.tamper("pipe/endpoint", "shop-source", |state, _, _| {
+            state.insert("managed".to_owned(), serde_json::json!(true));
+        });
+    };
+    block_on(async {
+        let scene = Scene::new();
+        scene.apply(&edited(&[]), &Options::default()).await;
+        manages(&scene);
+        assert_eq!(show(&scene.plan(&edited(&[]), &Options::default()).await.unwrap()), "");
+        let changed = scene.plan(&edited(&[("host=db1", "host=db2")]), &Options::default()).await.unwrap();
+        assert!(
+            changed
+                .refused
+                .iter()
+                .any(|note| note.text.contains("managed by a service") && note.text.contains("`host`"))
+        );
+        let plan = scene.plan(&edited(&[]), &destroy(&[])).await.unwrap();
+        assert!(plan.refused.iter().all(|note| note.address.name != "staging"), "what stays loses nothing");
+        let kept: Vec<(&str, &str)> =
+            plan.kept.iter().map(|note| (note.address.name.as_str(), note.text.as_str())).collect();
+        for (name, text) in [
+            ("source", "managed by a service, through which alone it can be deleted"),
+            ("staging", "is used by `shop-source`"),
+        ] {
+            assert!(kept.iter().any(|(own, said)| *own == name && said.contains(text)), "{name}: {kept:?}");
+        }
+        let deleted: Vec<&str> = plan.steps.iter().map(|step| step.address.name.as_str()).collect();
+        assert!(!deleted.contains(&"source") && !deleted.contains(&"staging"), "{deleted:?}");
+        assert!(deleted.contains(&"load") && deleted.contains(&"main"), "{deleted:?}");
+    });
+}

@@ -5,10 +5,9 @@
 //! value: another value behind the same name is not seen.
 
 use super::FieldChange;
+use crate::kind::tag::WRITTEN;
 use crate::kind::{AnyKind, Change, Object, Tags};
 use crate::value::{Map, Sorted, Value, hash};
-
-const WRITTEN: &str = "towpath:written:";
 
 /// Whether a tag is one of these.
 pub(super) fn is_one(key: &str) -> bool {

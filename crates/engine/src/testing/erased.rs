@@ -96,6 +96,9 @@ impl AnyKind for Served {
     fn is_given(&self, _object: &Object) -> bool {
         false
     }
+    fn managed_by(&self, object: &Object) -> Option<&'static str> {
+        (object.state.get("managed") == Some(&Value::Bool(true))).then_some("a service")
+    }
     fn after_create(&self, _spec: &Value) -> Vec<String> {
         Vec::new()
     }

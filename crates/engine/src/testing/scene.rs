@@ -191,6 +191,7 @@ impl Scene {
             lease: &self.lease,
             run: format!("run-{number}"),
             seed: number,
+            before_delete: &(),
         };
         let result = tokio::select! {
             biased;

@@ -94,6 +94,12 @@ begin
   end if;
 end $$;
 
+-- What everybody has from the beginning: "By default, all users have CREATE and USAGE permissions on the PUBLIC schema of a
+-- database" (Schema-based permissions).
+create function pg_catalog.redshift_open() returns void language sql as $$
+  select pg_catalog.redshift_change(true, array['create', 'usage'], 'schema', array['public'], 'public', 'public') $$;
+select pg_catalog.redshift_open();
+
 drop view if exists pg_catalog.svv_all_schemas, pg_catalog.svv_redshift_schemas, pg_catalog.svv_user_info;
 create view pg_catalog.svv_redshift_schemas as
   select w.database_name::varchar(128) as database_name, n.nspname::varchar(128) as schema_name,

@@ -192,6 +192,13 @@ async fn schemas_have_owners_and_quotas_that_the_views_tell() {
 
 const GRANTS: &[(&str, &str)] = &[
     (
+        "select namespace_name, privilege_type, identity_type from svv_schema_privileges order by 2",
+        "public|CREATE|public ; public|USAGE|public",
+    ),
+    ("revoke create on schema public from public", ""),
+    ("select privilege_type from svv_schema_privileges", "USAGE"),
+    ("revoke all on schema public from public", ""),
+    (
         "create schema lake; create table lake.a (i int); create table lake.b (i int); create view lake.c as select 1 as x",
         "",
     ),
@@ -214,6 +221,14 @@ const GRANTS: &[(&str, &str)] = &[
         "select relation_name, privilege_type, identity_name from svv_relation_privileges order by 3, 1",
         "a|INSERT|ann ; a|SELECT|readers ; b|SELECT|readers ; c|SELECT|readers",
     ),
+    ("grant usage on schema lake to public", ""),
+    ("grant select on all tables in schema lake to public, role readers", ""),
+    (
+        "select identity_type, count(*) from svv_relation_privileges where privilege_type = 'SELECT' group by 1 order by 1",
+        "public|3 ; role|3",
+    ),
+    ("revoke all on all tables in schema lake from public", ""),
+    ("revoke usage on schema lake from public", ""),
     ("revoke all on all tables in schema lake from role readers", ""),
     ("drop table lake.a", ""),
     ("select count(*) from svv_relation_privileges", "0"),

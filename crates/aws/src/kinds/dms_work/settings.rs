@@ -69,7 +69,7 @@ pub(super) fn written(mut document: Value) -> Value {
 }
 
 /// The document to send: as declared, without what DMS rejects on input.
-pub(in crate::kinds) fn to_send(settings: &Map) -> String {
+pub(super) fn to_send(settings: &Map) -> String {
     let mut document = settings.clone();
     if let Some(Value::Object(logging)) = document.get_mut("Logging") {
         logging.remove("CloudWatchLogGroup");

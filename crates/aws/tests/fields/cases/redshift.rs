@@ -117,6 +117,7 @@ pub(super) fn grant() -> Vec<Sheet> {
             edit("workgroup", json!("small"), json!("large")).with(json!({ "schema": "public" })).needed(),
             grantee("user", "ann", "IAM:sandbox"),
             grantee("group", "crew", "guests"),
+            grantee("group", "crew", "public"),
             grantee("role", "readers", "writers"),
             edit("on_schema", json!(["usage"]), json!(["create", "usage"])).with(json!({ "on_tables": [] })),
             edit("on_tables", json!(["select"]), json!(["insert", "select"])).with(in_public),

@@ -108,5 +108,6 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("DescribeRefreshSchemasStatus", Operation::Call(schemas::status)),
     ("DescribeSchemas", Operation::Call(schemas::describe)),
     ("ReloadTables", Operation::Call(reload::reload_tables)),
+    ("ReloadReplicationTables", Operation::Call(reload::reload_replication_tables)),
     ("RebootReplicationInstance", Operation::Call(instances::reboot)),
 ];

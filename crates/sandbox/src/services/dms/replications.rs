@@ -161,7 +161,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<Value, ApiError> {
 }
 
 /// The replication with the request's ARN, and its state.
-fn find(call: &Call<'_>) -> Result<(Replication, String), ApiError> {
+pub(super) fn find(call: &Call<'_>) -> Result<(Replication, String), ApiError> {
     let arn = call.input.required("ReplicationConfigArn")?;
     let now = call.clock.now();
     let mut all = call.world.dms.replications.values();
@@ -383,7 +383,7 @@ fn known(replication: &Replication, now: Timestamp) -> Work {
     work
 }
 
-fn keep(call: &mut Call<'_>, replication: Replication) {
+pub(super) fn keep(call: &mut Call<'_>, replication: Replication) {
     call.world.dms.replications.insert(replication.work.identifier.clone(), replication);
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn restore(cloud: &Cloud, snapshot: Option<&str>, namespace: &s
     for schema in texts(&client, SCHEMAS).await? {
         run(&client, &format!("drop schema {schema} cascade")).await?;
     }
-    run(&client, "create schema public").await?;
+    run(&client, "create schema public; select pg_catalog.redshift_open()").await?;
     let Some(snapshot) = snapshot else { return Ok(()) };
     let server = cloud.postgres().ensure().await.map_err(|error| error.to_string())?;
     copy(&server.config(snapshot), &config).await

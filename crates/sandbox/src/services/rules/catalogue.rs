@@ -20,7 +20,7 @@ What the local AWS plays, as tables. This page is written from the tables of `cr
 that has a call is provoked by it. Write the page again with `TOWPATH_BLESS=1 cargo test -p towpath-sandbox --lib services::rules`.
 
 Not played: limits on the number of calls of services other than DMS, permissions of the caller, KMS, Lambda, Redshift's provisioned clusters,
-recovery points, assessment runs and validation of DMS, the growing and shrinking of DMS Serverless within its capacity units, `ReloadReplicationTables`, and
+recovery points, assessment runs and validation of DMS, the growing and shrinking of DMS Serverless within its capacity units, and
 the text of logs (CloudWatch Logs keeps sizes only). An operation that is not played is refused by its name: `UnknownOperationException` (400) by the JSON services, `InvalidAction` (400) by EC2, IAM and STS, `NotImplemented` (501) by S3. It is never taken for
 another operation and has no effect. What nobody can make here is listed as empty where AWS has a list of it.
 
@@ -230,8 +230,8 @@ pub(super) const MACHINES: &[Machine] = &[
     },
     Machine {
         object: "table of a task",
-        states: "Before load → Full load → Table completed, or Table error; Full load → Table cancelled when the task is stopped; Table completed or Table error → Table is being reloaded (`ReloadTables`) → Table completed",
-        source: "DMS API reference, `TableStatistics`, `ReloadTables`",
+        states: "Before load → Full load → Table completed, or Table error; Full load → Table cancelled when the task is stopped; Table completed or Table error → Table is being reloaded (`ReloadTables`, `ReloadReplicationTables`) → Table completed",
+        source: "DMS API reference, `TableStatistics`, `ReloadTables`, `ReloadReplicationTables`",
         test: "a_reloaded_table_has_the_rows_of_the_source_again",
     },
     Machine {
@@ -338,6 +338,12 @@ pub(super) const SQL: &[Sql] = &[
         statement: "`SVV_SCHEMA_PRIVILEGES`, `SVV_RELATION_PRIVILEGES`",
         does: "tell `CREATE`, `USAGE`, `ALTER` of schemas; `SELECT`, `INSERT`, `UPDATE`, `DELETE`, `REFERENCES`, `DROP` of relations; no others",
         source: "Redshift developer guide, pages of the views",
+        test: ACCESS,
+    },
+    Sql {
+        statement: "any, on the schema `public`",
+        does: "everybody has `CREATE` and `USAGE` on it from the beginning (\"By default, all users have CREATE and USAGE permissions on the PUBLIC schema of a database\"), until they are revoked",
+        source: "Redshift developer guide, \"Schema-based permissions\"",
         test: ACCESS,
     },
     Sql {

@@ -98,6 +98,13 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "dms",
         "InvalidResourceStateFault",
+        "tables of a task or a serverless replication are reloaded while it does not run (\"You can only use this operation with a task in the RUNNING state, otherwise the service will throw an InvalidResourceStateFault exception\"), or only validated again (\"This option applies only when validation is enabled\", which is not played)",
+        "DMS API reference, `ReloadTables`, `ReloadReplicationTables`",
+        Test("a_serverless_replication_reloads_tables_while_it_runs"),
+    ),
+    rule(
+        "dms",
+        "InvalidResourceStateFault",
         "an endpoint or subnet group is deleted that a serverless replication uses",
         "DMS API reference, errors of the operation; hashicorp/terraform-provider-aws PR#34576",
         Test("a_serverless_replication_brings_its_own_capacity_and_copies_rows"),

@@ -189,6 +189,61 @@ async fn capacity_is_taken_away_after_the_end_and_statistics_and_position_with_i
     sandbox.shutdown().await;
 }
 
+/// `ReloadReplicationTables`: "Reloads the target database table with the source data for a given AWS DMS Serverless
+/// replication configuration. You can only use this operation with a task in the RUNNING state, otherwise the service will
+/// throw an InvalidResourceStateFault exception."
+#[tokio::test(flavor = "multi_thread")]
+async fn a_serverless_replication_reloads_tables_while_it_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox_at(directory.path(), SPEED, &[]).await;
+    let pipeline = pipeline(&sandbox, &aws).await;
+    let rows = "create table boats (id int primary key); insert into boats values (1), (2); \
+                create table trips (id int primary key); insert into trips values (1)";
+    pipeline.origin.batch_execute(rows).await.unwrap();
+    let arn = make(&aws, &pipeline, "full-load-and-cdc").await;
+    let with = async |arn: &str, tables: Value, option: &str| {
+        let input = json!({"ReplicationConfigArn": arn, "TablesToReload": tables, "ReloadOption": option});
+        aws.json("dms:ReloadReplicationTables", input).await
+    };
+    let boats = json!([{"SchemaName": "public", "TableName": "boats"}]);
+    assert_eq!(code(with(&arn, boats.clone(), "data-reload").await), "InvalidResourceStateFault");
+    start(&aws, &arn, "start-replication").await.unwrap();
+    let tables = async || {
+        let input = json!({"ReplicationConfigArn": arn});
+        let all = aws.json("dms:DescribeReplicationTableStatistics", input).await.unwrap();
+        all["ReplicationTableStatistics"].as_array().cloned().unwrap_or_default()
+    };
+    let completed = async || {
+        let tables = tables().await;
+        tables.len() == 2 && tables.iter().all(|table| table["TableState"] == "Table completed")
+    };
+    let (deadline, beat) = (Instant::now() + Duration::from_mins(1), Duration::from_millis(20));
+    while !completed().await {
+        assert!(Instant::now() < deadline, "{:?} {:?}", replication(&aws, &arn).await, tables().await);
+        tokio::time::sleep(beat).await;
+    }
+    pipeline.warehouse.batch_execute("delete from boats where id = 2; delete from trips").await.unwrap();
+    let nothing = json!([{"SchemaName": "public", "TableName": "nothing"}]);
+    assert_eq!(code(with(&arn, nothing, "data-reload").await), "ResourceNotFoundFault");
+    assert_eq!(code(with(&arn, boats.clone(), "validate-only").await), "InvalidResourceStateFault");
+    assert_eq!(code(with(&arn, json!([]), "data-reload").await), "ValidationException");
+    assert_eq!(code(with(&arn.replace("club", "other"), boats.clone(), "data-reload").await), "ResourceNotFoundFault");
+    assert_eq!(with(&arn, boats, "data-reload").await.unwrap(), json!({"ReplicationConfigArn": arn}));
+    pipeline.wait_for_text("select string_agg(id::text, ',' order by id) from boats", "1,2").await;
+    while !completed().await {
+        assert!(Instant::now() < deadline, "{:?}", tables().await);
+        tokio::time::sleep(beat).await;
+    }
+    let told = tables().await;
+    let of = |name: &str| told.iter().find(|table| table["TableName"] == name).unwrap()["FullLoadReloaded"].clone();
+    assert_eq!((of("boats"), of("trips")), (json!(true), json!(false)));
+    // Changes go on, each once, and the other table was left alone.
+    pipeline.origin.batch_execute("insert into boats values (3); insert into trips values (2)").await.unwrap();
+    pipeline.wait_for_text("select string_agg(id::text, ',' order by id) from boats", "1,2,3").await;
+    pipeline.wait_for_text("select string_agg(id::text, ',') from trips", "2").await;
+    sandbox.shutdown().await;
+}
+
 /// A connection that fails shows in the start itself, with `FailureMessages` (DMS API reference, `Replication`).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_serverless_replication_tests_its_connections_in_its_start() {
