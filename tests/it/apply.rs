@@ -145,6 +145,23 @@ fn an_interrupt_lets_calls_in_flight_finish_and_says_how_to_go_on() {
 }
 
 #[test]
+fn a_run_at_a_speed_that_tells_nothing_of_aws_teaches_nothing() {
+    let mut small = TestEnvironment::small();
+    small.set("TOWPATH_SPEED", "100000");
+    small.expect(0, &["apply", "--yes"]);
+    let journal = small.read(".towpath/small/journal.jsonl");
+    assert!(journal.contains(r#""record":"done""#) && journal.contains(r#""elapsed":null"#), "{journal}");
+    let plan = small.expect(3, &["plan", "--json", "--replace", "instance", "--replace", "workgroup"]);
+    let plan: Value =
+        serde_json::from_str(plan.stdout.lines().find(|line| line.contains(r#""type":"plan""#)).unwrap()).unwrap();
+    let steps = plan["plan"]["steps"].as_array().unwrap();
+    assert!(steps.len() > 3, "{plan}");
+    for step in steps {
+        assert!(step["seconds"]["typical"].as_f64().unwrap() < 3600.0, "{step}");
+    }
+}
+
+#[test]
 fn what_is_taken_out_of_the_file_is_deleted_and_nothing_else() {
     let small = TestEnvironment::small();
     small.expect(0, &["apply", "--yes"]);
