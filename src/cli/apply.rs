@@ -210,13 +210,28 @@ fn said(summary: &Summary, seconds: f64, output: &Output) {
         (summary.failed.len(), "failed"),
         (summary.in_progress.len(), "still in progress"),
         (summary.blocked.len(), "not tried"),
-        (summary.left, "left"),
+        (summary.left, "not started"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
     }
     output.talk(&format!("{} in {}.", parts.join(", "), duration(seconds)));
+}
+
+/// The error of an interrupted run, without a way out yet.
+fn interrupted(summary: &Summary) -> CliError {
+    let left = [
+        (summary.left, format!("{} not started", plural(summary.left, "step"))),
+        (
+            summary.in_progress.len(),
+            format!("{} still in progress in AWS", plural(summary.in_progress.len(), "object")),
+        ),
+    ];
+    let left: Vec<String> = left.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+    let said = if left.is_empty() { "interrupted".to_owned() } else { format!("interrupted: {}", left.join(", ")) };
+    let error = CliError::new(Exit::Interrupted, said);
+    summary.failed.iter().fold(error, |error, (address, fault)| error.because(format!("{address}: {fault}")))
 }
 
 fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Result<Exit, CliError> {
@@ -231,11 +246,7 @@ fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Res
         return Err(held.loss().hint(format!("once nobody else is changing the stack: {again}")));
     }
     if session.interrupt.load(std::sync::atomic::Ordering::SeqCst) {
-        return Err(CliError::new(
-            Exit::Interrupted,
-            format!("interrupted with {} left", plural(summary.left, "step")),
-        )
-        .hint(format!("to go on: {again}")));
+        return Err(interrupted(summary).hint(format!("to go on: {again}")));
     }
     if summary.failed.is_empty() {
         return Err(CliError::new(

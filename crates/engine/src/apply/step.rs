@@ -59,7 +59,7 @@ pub(super) async fn carry_out(run: &Run<'_>, step: &Step, turn: Turn, way: f64) 
         Ok(outcome) => outcome,
         Err(Halt::Fault(fault)) => Outcome::Failed(fault),
         Err(Halt::LeaseLost) => Outcome::LeaseLost,
-        Err(Halt::Interrupted(fault)) => Outcome::InProgress(fault.message),
+        Err(Halt::Interrupted(fault)) => Outcome::Left { status: fault.message, begun: false },
     }
 }
 
@@ -353,7 +353,7 @@ impl One<'_> {
             if let Readiness::Pending(status) = &object.readiness {
                 // Changing what is already changing is refused by every service.
                 if self.retry.since(began) >= poll.give_up || self.is_interrupted() {
-                    return Ok(Outcome::InProgress(status.clone()));
+                    return Ok(Outcome::Left { status: status.clone(), begun: false });
                 }
                 self.sleep(poll.interval).await;
                 continue;
