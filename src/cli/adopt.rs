@@ -17,7 +17,7 @@ use towpath_engine::stack::edit;
 use super::apply::{allowed, ask, carry_out, show};
 use super::lease::{Held, hold};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan};
+use super::{CliError, Consent, Exit, Global, Selection, plan, secrets};
 use crate::report::output::Output;
 
 /// The kinds that `--discover` looks for: the pipeline's own.
@@ -87,6 +87,7 @@ async fn declared(session: &Session, held: &Held, args: &AdoptArgs, output: &Out
     let plan = towpath_engine::plan::build(&plan::input(session, &place, &options, &replay, &observation));
     show(&plan, output);
     allowed(&plan)?;
+    secrets::required(session, &plan, output)?;
     if plan.is_empty() {
         return Ok(Exit::Done);
     }

@@ -13,7 +13,7 @@ use towpath_engine::plan::{Plan, Reason, Verb};
 
 use super::lease::{Held, Steps, hold};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan, slots};
+use super::{CliError, Consent, Exit, Global, Selection, plan, secrets, slots};
 use crate::report::output::{Output, Progress};
 use crate::report::plan::text;
 use crate::report::run::Run;
@@ -49,8 +49,9 @@ async fn apply_saved(
     file: &std::path::Path,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let place = session.locate().await?;
-    let saved = plan::restore(session, &place, file)?;
+    let saved = plan::restore(file)?;
+    secrets::required(session, &saved.plan, output)?;
+    plan::fits(session, &session.locate().await?, &saved)?;
     let destroys = saved.plan.steps.iter().any(|step| step.reason == Reason::Destroyed);
     let verb = if destroys { Verb::Destroy } else { Verb::Apply };
     let observation = plan::look(session, verb, &plan::remembered(session)?).await?;
@@ -71,6 +72,7 @@ async fn apply_now(
     let (plan, observation) = plan::make(session, selection, Verb::Apply, output).await?;
     show(&plan, output);
     allowed(&plan)?;
+    secrets::required(session, &plan, output)?;
     if plan.is_empty() {
         plan::keep_seen(session, held, &observation).await?;
         slots::release_due(session, held, &observation, output).await?;

@@ -8,7 +8,7 @@ use towpath_engine::plan::Verb;
 use super::apply::{act, allowed, ask, show};
 use super::lease::{Held, hold};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, migrate, models, plan, upload};
+use super::{CliError, Consent, Exit, Global, Selection, migrate, models, plan, secrets, upload};
 use crate::migrate::{Options, Outcome};
 use crate::report::output::Output;
 use crate::report::style::duration;
@@ -48,6 +48,7 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     let (plan, observation) = plan::make(session, &Selection::default(), Verb::Apply, output).await?;
     show(&plan, output);
     allowed(&plan)?;
+    secrets::required_by_all(session, &plan, output)?;
     ask_once(&plan, consent, output)?;
     if !plan.is_empty() {
         title("Applying");

@@ -34,5 +34,6 @@ mod secrets;
 mod serverless;
 mod surroundings;
 mod sweep;
+mod unset;
 mod up;
 mod wire;
