@@ -81,10 +81,7 @@ async fn declared(session: &Session, held: &Held, args: &AdoptArgs, output: &Out
         output.data("There is nothing to adopt.\n");
         return Ok(Exit::Done);
     }
-    let replay = plan::remembered(session)?;
-    let place = session.locate().await?;
-    let options = plan::options(session, &selection, Verb::Apply, names);
-    let plan = towpath_engine::plan::build(&plan::input(session, &place, &options, &replay, &observation));
+    let plan = plan::adopting(session, &selection, names, &observation).await?;
     show(&plan, output);
     allowed(&plan)?;
     secrets::required(session, &plan, output)?;

@@ -98,8 +98,21 @@ pub(super) async fn make(
     Ok((plan, observation))
 }
 
+/// The plan that takes over the objects of these resources.
+pub(super) async fn adopting(
+    session: &Session,
+    selection: &Selection,
+    names: Vec<String>,
+    observation: &Observation,
+) -> Result<Plan, CliError> {
+    let place = session.locate().await?;
+    let replay = remembered(session)?;
+    let options = options(session, selection, Verb::Apply, names);
+    Ok(build(&input(session, &place, &options, &replay, observation)))
+}
+
 /// Refuses a plan of which AWS would refuse a step.
-async fn feasible(session: &Session, plan: &Plan) -> Result<(), CliError> {
+pub(super) async fn feasible(session: &Session, plan: &Plan) -> Result<(), CliError> {
     let retry = Retry::new(session.clock.as_ref(), seed());
     let found = preflight(plan, &session.registry, &retry).await;
     let found = found.map_err(|fault| CliError::failed("cannot read what is there", &fault))?;

@@ -16,6 +16,7 @@ mod down;
 mod drift;
 mod env;
 mod environments;
+mod foreign;
 mod generated;
 mod help;
 mod kill;
