@@ -77,6 +77,13 @@ pub(super) fn warn_offline(project: &Project, stack: &Stack, output: &Output) {
     tell(&found, Severity::Warning, project.template(), output);
 }
 
+/// The variables that an endpoint of the stack takes secrets from and that are not set, each once.
+pub(super) fn unset_of<'s>(session: &'s Session, endpoint: &str) -> Vec<&'s str> {
+    let mut found = Unset::new();
+    of_endpoint(session, endpoint, &mut found);
+    found.into_keys().collect()
+}
+
 /// The source endpoint of the stack's task.
 fn source(stack: &Stack) -> Option<String> {
     data::source_of(stack, &stack.pipeline.migrate.as_ref()?.task)
