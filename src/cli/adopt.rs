@@ -17,7 +17,7 @@ use towpath_engine::stack::edit;
 use super::apply::{allowed, ask, carry_out, show};
 use super::lease::{Held, hold};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan};
+use super::{CliError, Consent, Exit, Global, Selection, plan, secrets};
 use crate::report::output::Output;
 
 /// The kinds that `--discover` looks for: the pipeline's own.
@@ -81,12 +81,10 @@ async fn declared(session: &Session, held: &Held, args: &AdoptArgs, output: &Out
         output.data("There is nothing to adopt.\n");
         return Ok(Exit::Done);
     }
-    let replay = plan::remembered(session)?;
-    let place = session.locate().await?;
-    let options = plan::options(session, &selection, Verb::Apply, names);
-    let plan = towpath_engine::plan::build(&plan::input(session, &place, &options, &replay, &observation));
+    let plan = plan::adopting(session, &selection, names, &observation).await?;
     show(&plan, output);
     allowed(&plan)?;
+    secrets::required(session, &plan, output)?;
     if plan.is_empty() {
         return Ok(Exit::Done);
     }

@@ -13,7 +13,7 @@ use towpath_engine::plan::{Plan, Reason, Verb};
 
 use super::lease::{Held, Steps, hold};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan, slots};
+use super::{CliError, Consent, Exit, Global, Selection, plan, secrets, slots};
 use crate::report::output::{Output, Progress};
 use crate::report::plan::text;
 use crate::report::run::Run;
@@ -49,8 +49,9 @@ async fn apply_saved(
     file: &std::path::Path,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let place = session.locate().await?;
-    let saved = plan::restore(session, &place, file)?;
+    let saved = plan::restore(file)?;
+    secrets::required(session, &saved.plan, output)?;
+    plan::fits(session, &session.locate().await?, &saved)?;
     let destroys = saved.plan.steps.iter().any(|step| step.reason == Reason::Destroyed);
     let verb = if destroys { Verb::Destroy } else { Verb::Apply };
     let observation = plan::look(session, verb, &plan::remembered(session)?).await?;
@@ -69,8 +70,8 @@ async fn apply_now(
     output: &Output,
 ) -> Result<Exit, CliError> {
     let (plan, observation) = plan::make(session, selection, Verb::Apply, output).await?;
-    show(&plan, output);
-    allowed(&plan)?;
+    let plan = settled(session, selection, plan, &observation, consent, output).await?;
+    secrets::required(session, &plan, output)?;
     if plan.is_empty() {
         plan::keep_seen(session, held, &observation).await?;
         slots::release_due(session, held, &observation, output).await?;
@@ -126,10 +127,44 @@ pub(super) fn allowed(plan: &Plan) -> Result<(), CliError> {
             error = error.hint(format!("to allow it: --allow-data-loss {}", refused.address.name));
         }
     }
-    if let Some(foreign) = plan.foreign.first() {
-        error = error.hint(format!("to take it over: towpath adopt {}", foreign.address.name));
+    for foreign in &plan.foreign {
+        let it = if plan.foreign.len() == 1 { "it".to_owned() } else { format!("`{}`", foreign.identity) };
+        error = error.hint(format!("to take {it} over: towpath adopt {}", foreign.address.name));
     }
     Err(error)
+}
+
+/// A plan that may be carried out, after it was shown. Where objects stand in its way that no stack owns and somebody can
+/// be asked, they may be adopted, which makes it another plan that is shown as well. `--yes` adopts nothing, and what
+/// another stack owns is only taken over by its name.
+pub(super) async fn settled(
+    session: &Session,
+    selection: &Selection,
+    plan: Plan,
+    observation: &Observation,
+    consent: Consent,
+    output: &Output,
+) -> Result<Plan, CliError> {
+    show(&plan, output);
+    let is_free = !plan.foreign.is_empty() && plan.foreign.iter().all(|foreign| foreign.owner.is_none());
+    if !is_free || consent.yes || !can_be_asked(output) {
+        return allowed(&plan).map(|()| plan);
+    }
+    let names = plan.foreign.iter().map(|foreign| foreign.address.name.clone()).collect();
+    let with_them = plan::adopting(session, selection, names, observation).await?;
+    if !with_them.is_allowed() {
+        return allowed(&plan).map(|()| plan);
+    }
+    let these = match plan.foreign.as_slice() {
+        [one] => format!("`{}`", one.identity),
+        many => format!("these {}", plural(many.len(), "object")),
+    };
+    if !is_agreed(&format!("Adopt {these} and go on?"), output) {
+        return allowed(&plan).map(|()| plan);
+    }
+    plan::feasible(session, &with_them, observation).await?;
+    show(&with_them, output);
+    Ok(with_them)
 }
 
 /// Asks, unless `--yes` was given. Without a terminal nobody can answer.
@@ -137,16 +172,25 @@ pub(super) fn ask(consent: Consent, question: &str, output: &Output) -> Result<(
     if consent.yes {
         return Ok(());
     }
-    if !std::io::stdin().is_terminal() || output.progress == Progress::Json {
+    if !can_be_asked(output) {
         return Err(CliError::new(Exit::Usage, "nobody can be asked here; nothing was done").hint("to go ahead: --yes"));
     }
+    if is_agreed(question, output) {
+        return Ok(());
+    }
+    Err(CliError::new(Exit::Failed, "not confirmed; nothing was done"))
+}
+
+/// Whether there is somebody who reads a question and can answer it.
+fn can_be_asked(output: &Output) -> bool {
+    std::io::stdin().is_terminal() && output.progress != Progress::Json
+}
+
+/// Puts a question. Whatever is not a yes is a no.
+fn is_agreed(question: &str, output: &Output) -> bool {
     output.alert(&format!("{question} [y/N]"));
     let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    match read {
-        Ok(_) if matches!(answer.trim(), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(CliError::new(Exit::Failed, "not confirmed; nothing was done")),
-    }
+    std::io::stdin().lock().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// Carries the plan out and says how it went.
@@ -230,13 +274,28 @@ fn said(summary: &Summary, seconds: f64, output: &Output) {
         (summary.failed.len(), "failed"),
         (summary.in_progress.len(), "still in progress"),
         (summary.blocked.len(), "not tried"),
-        (summary.left, "left"),
+        (summary.left, "not started"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
     }
     output.talk(&format!("{} in {}.", parts.join(", "), duration(seconds)));
+}
+
+/// The error of an interrupted run, without a way out yet.
+fn interrupted(summary: &Summary) -> CliError {
+    let left = [
+        (summary.left, format!("{} not started", plural(summary.left, "step"))),
+        (
+            summary.in_progress.len(),
+            format!("{} still in progress in AWS", plural(summary.in_progress.len(), "object")),
+        ),
+    ];
+    let left: Vec<String> = left.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+    let said = if left.is_empty() { "interrupted".to_owned() } else { format!("interrupted: {}", left.join(", ")) };
+    let error = CliError::new(Exit::Interrupted, said);
+    summary.failed.iter().fold(error, |error, (address, fault)| error.because(format!("{address}: {fault}")))
 }
 
 fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Result<Exit, CliError> {
@@ -251,11 +310,7 @@ fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Res
         return Err(held.loss().hint(format!("once nobody else is changing the stack: {again}")));
     }
     if session.interrupt.load(std::sync::atomic::Ordering::SeqCst) {
-        return Err(CliError::new(
-            Exit::Interrupted,
-            format!("interrupted with {} left", plural(summary.left, "step")),
-        )
-        .hint(format!("to go on: {again}")));
+        return Err(interrupted(summary).hint(format!("to go on: {again}")));
     }
     if summary.failed.is_empty() {
         return Err(CliError::new(

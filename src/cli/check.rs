@@ -4,7 +4,7 @@ use towpath_aws::cloud::Cloud;
 use towpath_aws::kinds;
 
 use super::session::Project;
-use super::{CliError, Exit, Global};
+use super::{CliError, Exit, Global, secrets};
 use crate::report::output::Output;
 use crate::report::style::plural;
 
@@ -12,6 +12,7 @@ use crate::report::style::plural;
 pub(super) fn run(global: &Global, output: &Output) -> Result<Exit, CliError> {
     let project = Project::find(global)?;
     let stack = project.load(global, &kinds::registry(&Cloud::offline()), output)?;
+    secrets::warn_offline(&project, &stack, output);
     let mut said = format!("`{}`: {} without mistakes", project.source.path, plural(stack.resources.len(), "resource"));
     if let Some(models) = &stack.pipeline.models {
         let count = super::models::check(&project, &stack, &models.project)?;

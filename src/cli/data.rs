@@ -8,7 +8,7 @@ use towpath_engine::kind::{Object, Place};
 use towpath_engine::observe::Observation;
 use towpath_engine::plan::Verb;
 use towpath_engine::secret::{Secret, SecretSource};
-use towpath_engine::stack::Resource;
+use towpath_engine::stack::{Resource, Stack};
 use towpath_engine::value::Value;
 
 use super::session::{SOURCE_VARIABLE, Session};
@@ -99,12 +99,16 @@ impl<'a> Standing<'a> {
 
     /// The source endpoint of a task, by resource name.
     pub(super) fn source_of(&self, task: &str) -> Result<String, CliError> {
-        let spec = &self.resource(task)?.spec;
-        towpath_engine::value::references(spec.get("source").unwrap_or(&Value::Null))
-            .first()
-            .map(|reference| reference.resource.clone())
-            .ok_or_else(|| CliError::new(Exit::Usage, format!("the source of `{task}` is no endpoint of this stack")))
+        self.resource(task)?;
+        let source = source_of(&self.session.stack, task);
+        source.ok_or_else(|| CliError::new(Exit::Usage, format!("the source of `{task}` is no endpoint of this stack")))
     }
+}
+
+/// The source endpoint that a task of the stack names, by resource name.
+pub(super) fn source_of(stack: &Stack, task: &str) -> Option<String> {
+    let source = stack.resources.get(task)?.spec.get("source")?;
+    towpath_engine::value::references(source).into_iter().next().map(|reference| reference.resource)
 }
 
 /// The source database of an endpoint of the stack. Starts the sandbox's PostgreSQL.

@@ -1,13 +1,22 @@
 //! `towpath doctor`: whether everything around a stack is as it must be, one line each. It changes
 //! nothing and goes on after a finding.
+//!
+//! What it says of a database is how it looks from here: DMS comes from its own subnets.
+
+use std::collections::BTreeMap;
 
 use clap::Args;
+use towpath_aws::dms_quotas::{self, Quota};
+use towpath_engine::apply::retry::Retry;
+use towpath_engine::observe::Observation;
 use towpath_engine::plan::Verb;
 use towpath_engine::stack::Target;
 
 use super::session::Session;
-use super::{CliError, Exit, Global, data, plan};
-use crate::database::Database;
+use super::{CliError, Exit, Global, Selection, data, plan, secrets};
+use crate::database::postgres::Postgres;
+use crate::database::{Database, DatabaseError, Obstacle};
+use crate::migrate::{self, Severity};
 use crate::report::output::Output;
 
 /// Arguments of `towpath doctor`.
@@ -22,7 +31,7 @@ enum Finding {
     Wrong(String),
 }
 
-/// Looks at credentials, place, roles, PostgreSQL and the source's settings.
+/// Looks at credentials, place, roles, the plan and its quotas, PostgreSQL, and the source databases.
 pub(super) async fn run(global: &Global, _args: &DoctorArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
     let mut wrong = 0;
@@ -51,7 +60,7 @@ pub(super) async fn run(global: &Global, _args: &DoctorArgs, output: &Output) ->
         say("guard", Finding::Odd("`aws.account` is not set, so any account would be taken".to_owned()));
     }
     if located.is_ok() {
-        for (what, finding) in roles(&session).await {
+        for (what, finding) in account(&session, output).await {
             say(&what, finding);
         }
     }
@@ -69,16 +78,53 @@ pub(super) async fn run(global: &Global, _args: &DoctorArgs, output: &Output) ->
     Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
 }
 
+/// What stands in the account, and whether there is room for what the stack wants of it.
+async fn account(session: &Session, output: &Output) -> Vec<(String, Finding)> {
+    let (plan, observation) = match plan::make(session, &Selection::default(), Verb::Apply, output).await {
+        Ok(made) => made,
+        Err(error) => return vec![("plan".to_owned(), Finding::Wrong(error.to_string()))],
+    };
+    let mut found = roles(session, &observation);
+    let taken = dms_quotas::taken(&plan);
+    if !taken.is_empty() {
+        let retry = Retry::new(session.clock.as_ref(), plan::seed());
+        match retry.call("dms", || dms_quotas::read(&session.cloud)).await {
+            Ok(quotas) => found.extend(room(&quotas, &taken)),
+            Err(fault) => found.push(("quotas".to_owned(), Finding::Odd(format!("they cannot be read: {fault}")))),
+        }
+    }
+    found
+}
+
+/// Each quota that the plan would go beyond; otherwise one line with all that it takes of.
+fn room(quotas: &[Quota], taken: &BTreeMap<&str, i64>) -> Vec<(String, Finding)> {
+    let of = |quota: &Quota| taken.get(quota.name.as_str()).copied().unwrap_or_default();
+    let touched: Vec<(&Quota, i64)> =
+        quotas.iter().map(|quota| (quota, of(quota))).filter(|(_, more)| *more > 0).collect();
+    let (beyond, within): (Vec<_>, Vec<_>) =
+        touched.into_iter().partition(|(quota, more)| quota.used + more > quota.max);
+    let mut found: Vec<(String, Finding)> = beyond
+        .into_iter()
+        .map(|(Quota { name, used, max }, more)| {
+            let text = format!(
+                "{used} of {max} are used and the plan takes {more} more; delete what nobody needs, or ask for more: \
+                 aws service-quotas list-service-quotas --service-code dms"
+            );
+            (format!("quota {name}"), Finding::Wrong(text))
+        })
+        .collect();
+    if !within.is_empty() {
+        let said: Vec<String> = within
+            .into_iter()
+            .map(|(Quota { name, used, max }, more)| format!("{name} {} of {max}", used + more))
+            .collect();
+        found.push(("quotas".to_owned(), Finding::Right(format!("after the plan {}", said.join(", ")))));
+    }
+    found
+}
+
 /// The roles of the account that the stack uses.
-async fn roles(session: &Session) -> Vec<(String, Finding)> {
-    let observation = match plan::remembered(session) {
-        Ok(replay) => plan::look(session, Verb::Apply, &replay).await,
-        Err(error) => Err(error),
-    };
-    let observation = match observation {
-        Ok(observation) => observation,
-        Err(error) => return vec![("reading".to_owned(), Finding::Wrong(error.to_string()))],
-    };
+fn roles(session: &Session, observation: &Observation) -> Vec<(String, Finding)> {
     let presets = session.stack.resources.values().filter_map(|one| one.spec.get("preset")?.as_str());
     presets
         .map(|preset| {
@@ -93,7 +139,7 @@ async fn roles(session: &Session) -> Vec<(String, Finding)> {
         .collect()
 }
 
-/// The source databases that can be reached from here, with the settings that replication needs.
+/// The source databases: whether they can be reached and entered from here, and what replication needs.
 async fn sources(session: &Session) -> Vec<(String, Finding)> {
     let mut found = Vec::new();
     let follows = session
@@ -103,32 +149,93 @@ async fn sources(session: &Session) -> Vec<(String, Finding)> {
         .any(|one| one.spec.get("mode").and_then(|mode| mode.as_str()).is_some_and(|mode| mode.contains("cdc")));
     let is_source = |spec: &serde_json::Value| spec.get("direction").is_some_and(|direction| direction == "source");
     for (name, _) in session.stack.resources.iter().filter(|(_, one)| is_source(&one.spec)) {
-        let source = match data::source(session, name).await {
-            Ok(source) => source,
-            Err(error) => {
-                found.push((format!("source {name}"), Finding::Wrong(error.to_string())));
-                continue;
-            }
+        let subject = format!("source {name}");
+        let unset = secrets::unset_of(session, name);
+        if !unset.is_empty() {
+            let text = format!("{} is not set; set it in `.env` or export it", unset.join(" and "));
+            found.push((subject, Finding::Wrong(text)));
+            continue;
+        }
+        let findings = match data::source(session, name).await {
+            Ok(source) => look_at(&source, follows).await,
+            Err(error) => vec![Finding::Wrong(error.to_string())],
         };
-        let asked = "select current_setting('server_version'), current_setting('wal_level'), \
-                     current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots)";
-        let finding = match source.query(asked).await {
-            Ok(answer) => {
-                let row = answer.rows.first().cloned().unwrap_or_default();
-                let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
-                let (version, level, slots) = (text(0), text(1), text(2));
-                let said = format!("PostgreSQL {version}, wal_level {level}, {slots} free replication slots");
-                if follows && level != "logical" {
-                    Finding::Wrong(format!("{said}; a task that follows changes needs wal_level = logical"))
-                } else if follows && slots.starts_with(['0', '-']) {
-                    Finding::Wrong(format!("{said}; a task that follows changes needs one"))
-                } else {
-                    Finding::Right(said)
-                }
-            }
-            Err(error) => Finding::Wrong(error.to_string()),
-        };
-        found.push((format!("source {name}"), finding));
+        found.extend(findings.into_iter().map(|finding| (subject.clone(), finding)));
     }
     found
+}
+
+/// One source database; `follows` says whether a task replicates its changes.
+async fn look_at(source: &Postgres, follows: bool) -> Vec<Finding> {
+    let asked = "select current_setting('server_version'), current_setting('wal_level'), \
+                 current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots)";
+    let row = match source.query(asked).await {
+        Ok(answer) => answer.rows.into_iter().next().unwrap_or_default(),
+        Err(error) => return vec![Finding::Wrong(with_way_out(&error))],
+    };
+    let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+    let said = format!("PostgreSQL {}, wal_level {}, {} free replication slots", text(0), text(1), text(2));
+    let mut found = vec![Finding::Right(said)];
+    if follows {
+        match migrate::check_server(source).await {
+            Ok(findings) => found.extend(findings.into_iter().map(|one| match one.severity {
+                Severity::Blocks => Finding::Wrong(one.to_string()),
+                Severity::Warns => Finding::Odd(one.to_string()),
+            })),
+            Err(error) => found.push(Finding::Wrong(with_way_out(&error))),
+        }
+    }
+    found
+}
+
+/// A failed connection with what can be done about it. The codes are those of PostgreSQL's manual, "Error Codes".
+fn with_way_out(error: &DatabaseError) -> String {
+    let way_out = match error {
+        DatabaseError::Unreachable { obstacle: Obstacle::Name, .. } => {
+            "check the host's name; a private one may be known only inside the VPC"
+        }
+        DatabaseError::Unreachable { obstacle: Obstacle::Silence, .. } => {
+            "let this machine in: the security group or firewall of the database, and a way into its network"
+        }
+        DatabaseError::Unreachable { obstacle: Obstacle::Closed, .. } => {
+            "check the port, and that the server listens on this address (listen_addresses)"
+        }
+        DatabaseError::Unreachable { obstacle: Obstacle::Encryption, .. } => {
+            "check `sslmode` and `sslrootcert` of the URL, or `ssl_mode` of the endpoint, against the server's `ssl`"
+        }
+        DatabaseError::Refused { code: Some(code), .. } => match code.as_str() {
+            "28000" => {
+                "add a line for this user, database and address to pg_hba.conf; one that begins with hostssl wants sslmode=require"
+            }
+            "28P01" => "check user and password",
+            "3D000" => "check the database's name",
+            "53300" => "the server takes no more connections: close some, or raise max_connections",
+            "42501" => "grant the user what it lacks",
+            _ => return error.to_string(),
+        },
+        _ => return error.to_string(),
+    };
+    format!("{error}; {way_out}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_that_the_plan_goes_beyond_is_wrong_and_the_others_are_told_in_one_line() {
+        let quota = |name: &str, used, max| Quota { name: name.to_owned(), used, max };
+        let quotas =
+            [quota("Endpoints", 999, 1000), quota("ReplicationInstances", 5, 60), quota("DataProviders", 1, 9)];
+        let found = room(&quotas, &BTreeMap::from([("Endpoints", 2), ("ReplicationInstances", 1)]));
+        let [(beyond, Finding::Wrong(text)), (within, Finding::Right(rest))] = &found[..] else { panic!("two lines") };
+        assert!(
+            beyond == "quota Endpoints" && text.starts_with("999 of 1000 are used and the plan takes 2 more;"),
+            "{text}"
+        );
+        assert_eq!((within.as_str(), rest.as_str()), ("quotas", "after the plan ReplicationInstances 6 of 60"));
+        assert!(
+            room(&quotas, &BTreeMap::from([("Endpoints", 1)])).iter().all(|(_, one)| matches!(one, Finding::Right(_)))
+        );
+    }
 }

@@ -5,7 +5,7 @@ use towpath_engine::plan::Verb;
 
 use super::apply::{act, allowed, ask, show};
 use super::lease::{Held, hold};
-use super::leftovers::{self, Before};
+use super::leftovers::{self, Before, Next};
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, plan};
 use crate::report::output::Output;
@@ -72,5 +72,8 @@ async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Outpu
     if !selection.targets.is_empty() || !selection.excludes.is_empty() {
         return Ok(Exit::Done);
     }
-    leftovers::sweep(session, &before, &args.purge, args.consent, output).await
+    let command = |verb: &str| format!("towpath {verb} --stack {}", session.project.source.path);
+    let (again, purge) = (command("destroy"), format!("{} --purge", command("down")));
+    let next = Next { again: &again, purge: Some(&purge) };
+    leftovers::sweep(session, &before, &args.purge, args.consent, &next, output).await
 }

@@ -13,7 +13,7 @@ use towpath_engine::stack::edit;
 use super::apply::{allowed, ask, carry_out, show};
 use super::lease::{Held, hold};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan};
+use super::{CliError, Consent, Exit, Global, Selection, plan, secrets};
 use crate::report::output::Output;
 use crate::report::plan::value;
 
@@ -233,6 +233,7 @@ async fn revert(
     let plan = towpath_engine::plan::build(&plan::input(session, &place, &options, &replay, &observation));
     show(&plan, output);
     allowed(&plan)?;
+    secrets::required(session, &plan, output)?;
     ask(args.consent, "Change these back?", output)?;
     write(global, session, args, text, output).await?;
     if plan.is_empty() {

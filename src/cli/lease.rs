@@ -266,7 +266,9 @@ impl Steps {
             EventKind::StepStarted { step, address, action, .. } => {
                 self.0.insert(*step, (*action, address.clone()));
             }
-            EventKind::StepSucceeded { step, .. } | EventKind::StepFailed { step, .. } => {
+            EventKind::StepSucceeded { step, .. }
+            | EventKind::StepFailed { step, .. }
+            | EventKind::StepLeft { step, .. } => {
                 self.0.remove(step);
             }
             _ => return None,

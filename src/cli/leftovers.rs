@@ -58,17 +58,26 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Lists what is left with its price, deletes what may be deleted, and says what remains.
+/// The commands that come next.
+pub(super) struct Next<'a> {
+    /// Deletes what the stack still owns.
+    pub(super) again: &'a str,
+    /// Deletes what AWS left, where a file tells of which stack.
+    pub(super) purge: Option<&'a str>,
+}
+
+/// Lists what is left with its price, deletes what may be deleted, and says what remains and what deletes it.
 pub(super) async fn sweep(
     session: &Session,
     before: &Before,
     purge: &Purge,
     consent: Consent,
+    next: &Next<'_>,
     output: &Output,
 ) -> Result<Exit, CliError> {
     let read = |fault| CliError::failed("cannot read what is left", &fault);
     let observation = plan::look(session, Verb::Destroy, &plan::remembered(session)?).await?;
-    let mut left = owned(session, &observation);
+    let mut left = owned(session, &observation, next.again);
     let names = names(session, before, &observation).await?;
     let mut found = lingering(session, &names, output).await?;
     let mut tasks = slots::gone(session, &observation).await?;
@@ -96,11 +105,15 @@ pub(super) async fn sweep(
     }
     left.extend(found.iter().map(row));
     report::show(&left, output);
+    let is_purged = |one: &sweep::Leftover| one.sort != Sort::Snapshot;
+    if let Some(command) = next.purge.filter(|_| !purge.purge && found.iter().any(is_purged)) {
+        output.talk(&format!("To delete all of them that AWS left, except snapshots: {command}"));
+    }
     Ok(if left.is_empty() { Exit::Done } else { Exit::Leftovers })
 }
 
 /// What still carries the stack's tags.
-fn owned(session: &Session, observation: &Observation) -> Vec<Leftover> {
+fn owned(session: &Session, observation: &Observation, again: &str) -> Vec<Leftover> {
     let mut left = Vec::new();
     for (kind, objects) in &observation.objects {
         for object in
@@ -108,10 +121,9 @@ fn owned(session: &Session, observation: &Observation) -> Vec<Leftover> {
         {
             let registered = session.registry.get(kind);
             let price = registered.and_then(|kind| kind.price(&object.state));
-            let again = format!("towpath destroy --stack {}", session.project.source.path);
             let manager = registered.and_then(|kind| kind.managed_by(object));
             let (about, delete) = match manager {
-                None => ("still bears the stack's tags".to_owned(), again),
+                None => ("still bears the stack's tags".to_owned(), again.to_owned()),
                 Some(manager) => (
                     format!(
                         "bears the stack's tags, and is managed by {manager}, through which alone it can be deleted"

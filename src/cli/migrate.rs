@@ -7,7 +7,7 @@ use clap::Args;
 use super::data::{self, Standing};
 use super::lease::hold;
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, slots};
+use super::{CliError, Consent, Exit, Global, secrets, slots};
 use crate::database::Database;
 use crate::migrate::{self, Mappings, MigrateError, Options, Outcome, Reload, TableName};
 use crate::report::data as report;
@@ -46,6 +46,7 @@ fn table(text: &str) -> Result<TableName, String> {
 /// Migrates, under the stack's lease: an `apply` may be changing the task.
 pub(super) async fn run(global: &Global, args: &MigrateArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
+    secrets::required_by_task(&session, output)?;
     let held = hold(&session, "migrate", args.consent, output).await?;
     held.step("migrating");
     let reload = match (args.reload_all, args.reload.is_empty()) {
@@ -125,6 +126,7 @@ fn explain(error: &MigrateError) -> CliError {
 /// Compares.
 pub(super) async fn validate(global: &Global, args: &ValidateArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
+    secrets::required_by_task(&session, output)?;
     let work = compare(&session, args.level.as_deref(), output);
     let result = data::unless_interrupted(&session, "towpath validate", work).await;
     session.close().await;

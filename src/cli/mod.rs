@@ -28,6 +28,7 @@ mod recover;
 mod sample;
 mod sandbox;
 mod schema;
+mod secrets;
 mod session;
 mod slots;
 mod status;

@@ -68,7 +68,7 @@ struct Chosen {
 }
 
 /// Runs a verb of the models. What writes tables does so under the stack's lease: another build may be writing them, or
-/// an `apply` be making the warehouse anew. Tests read.
+/// an `apply` be making the warehouse anew. Tests that keep nothing only read.
 pub(super) async fn run(global: &Global, args: &ModelsArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
     let (work, verb, chosen) = match &args.verb {
@@ -80,18 +80,33 @@ pub(super) async fn run(global: &Global, args: &ModelsArgs, output: &Output) -> 
         ModelsVerb::Ls(chosen) => return offline(&session, chosen, false, output).await,
     };
     let again = format!("towpath models {verb}");
-    let result = if work == Work::Test {
-        data::unless_interrupted(&session, &again, execute(&session, work, chosen, output)).await
-    } else {
+    let result = if writes(&session, work, chosen)? {
         let held = hold(&session, &again["towpath ".len()..], chosen.consent, output).await?;
         held.step("building");
         let result = held.keeping(&session, &again, execute(&session, work, chosen, output)).await;
         held.release().await;
         result
+    } else {
+        data::unless_interrupted(&session, &again, execute(&session, work, chosen, output)).await
     };
     output.clear();
     session.close().await;
     result
+}
+
+/// Whether the work writes; known before the warehouse is reached.
+fn writes(session: &Session, work: Work, chosen: &Chosen) -> Result<bool, CliError> {
+    if work != Work::Test {
+        return Ok(true);
+    }
+    let wanted = session.stack.pipeline.models.as_ref().ok_or_else(none)?;
+    let project = load(&session.project, &wanted.project, settings(&session.project, &session.stack, chosen)?)?;
+    models::writes(work, &project, &options(chosen)).map_err(|error| unchosen(&error))
+}
+
+/// The error of selectors that choose nothing that there is.
+fn unchosen(error: &models::SelectError) -> CliError {
+    CliError::failed("the models cannot be chosen", error).with_exit(Exit::Usage)
 }
 
 /// Builds everything, as a stage of `up`.
@@ -141,7 +156,7 @@ impl Shared<'_> {
             }
         };
         let (summary, ()) = tokio::join!(run, show);
-        summary.map_err(|error| CliError::failed("the models cannot be chosen", &error).with_exit(Exit::Usage))
+        summary.map_err(|error| unchosen(&error))
     }
 }
 
@@ -205,17 +220,15 @@ pub(super) fn check(files: &Files, stack: &Stack, folder: &str) -> Result<usize,
 async fn offline(session: &Session, chosen: &Chosen, compile: bool, output: &Output) -> Result<Exit, CliError> {
     let wanted = session.stack.pipeline.models.as_ref().ok_or_else(none)?;
     let project = load(&session.project, &wanted.project, settings(&session.project, &session.stack, chosen)?)?;
-    let wrong =
-        |error: models::SelectError| CliError::failed("the models cannot be chosen", &error).with_exit(Exit::Usage);
     if !compile {
-        for node in models::list(&project, &options(chosen)).map_err(wrong)? {
+        for node in models::list(&project, &options(chosen)).map_err(|error| unchosen(&error))? {
             output.json("node", &serde_json::json!({ "id": node.id }));
             output.data(&format!("{}\n", node.id));
         }
         return Ok(Exit::Done);
     }
     let mut failed = false;
-    for node in models::compile(&Arc::new(project), None, &options(chosen)).await.map_err(wrong)? {
+    for node in models::compile(&Arc::new(project), None, &options(chosen)).await.map_err(|error| unchosen(&error))? {
         match &node.sql {
             Ok(sql) => {
                 output.json("compiled", &serde_json::json!({ "id": node.id, "sql": sql }));

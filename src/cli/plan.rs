@@ -15,7 +15,7 @@ use towpath_engine::preflight::preflight;
 
 use super::lease::Held;
 use super::session::Session;
-use super::{CliError, Exit, Global, Selection};
+use super::{CliError, Exit, Global, Selection, secrets};
 use crate::report::output::Output;
 use crate::report::plan::{markdown, text};
 
@@ -45,6 +45,9 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     let (plan, observation) = make(&session, &args.selection, verb, output).await?;
     output.json("plan", &serde_json::json!({ "plan": plan }));
     output.data(&if args.markdown { markdown(&plan) } else { text(&plan, output.color) });
+    if verb == Verb::Apply {
+        secrets::warn(&session, &plan, output);
+    }
     if let Some(path) = &args.out {
         save(&session, &args.selection, verb, &plan, &observation, path).await?;
         output.talk(&format!(
@@ -96,8 +99,21 @@ pub(super) async fn make(
     Ok((plan, observation))
 }
 
+/// The plan that takes over the objects of these resources.
+pub(super) async fn adopting(
+    session: &Session,
+    selection: &Selection,
+    names: Vec<String>,
+    observation: &Observation,
+) -> Result<Plan, CliError> {
+    let place = session.locate().await?;
+    let replay = remembered(session)?;
+    let options = options(session, selection, Verb::Apply, names);
+    Ok(build(&input(session, &place, &options, &replay, observation)))
+}
+
 /// Refuses a plan of which AWS would refuse a step.
-async fn feasible(session: &Session, plan: &Plan, observation: &Observation) -> Result<(), CliError> {
+pub(super) async fn feasible(session: &Session, plan: &Plan, observation: &Observation) -> Result<(), CliError> {
     let retry = Retry::new(session.clock.as_ref(), seed());
     let found = preflight(plan, &session.registry, &retry).await;
     let mut found = found.map_err(|fault| CliError::failed("cannot read what is there", &fault))?;
@@ -259,19 +275,21 @@ async fn save(
         .map_err(|error| CliError::failed(format!("the plan cannot be saved to `{}`", path.display()), &error))
 }
 
-/// Reads a saved plan and refuses it where it is not for this stack, place and program.
-pub(super) fn restore(session: &Session, place: &Place, path: &std::path::Path) -> Result<Saved, CliError> {
+/// Reads a saved plan.
+pub(super) fn restore(path: &std::path::Path) -> Result<Saved, CliError> {
     let wrong = |error: &dyn std::error::Error| {
         CliError::failed(format!("`{}` cannot be applied; nothing was done", path.display()), error)
             .with_exit(Exit::Usage)
             .hint("make a new one: towpath plan --out FILE")
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    let saved = Saved::read(&text).map_err(|error| wrong(&error))?;
+    Saved::read(&text).map_err(|error| wrong(&error))
+}
+
+/// Refuses a saved plan that is not for this stack, place and program.
+pub(super) fn fits(session: &Session, place: &Place, saved: &Saved) -> Result<(), CliError> {
     let replay = remembered(session)?;
-    let unfit = saved.unfit(&session.stack, place, env!("CARGO_PKG_VERSION"), &session.registry, &replay);
-    stale(&unfit)?;
-    Ok(saved)
+    stale(&saved.unfit(&session.stack, place, env!("CARGO_PKG_VERSION"), &session.registry, &replay))
 }
 
 /// Refuses a saved plan for what has changed since.

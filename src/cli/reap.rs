@@ -15,7 +15,7 @@ use towpath_engine::plan::{Expiry, Plan, Verb, build, expiry};
 use super::apply::{act, allowed, ask, show};
 use super::down::Purge;
 use super::lease::{Held, hold};
-use super::leftovers::{self, Before};
+use super::leftovers::{self, Before, Next};
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, plan};
 use crate::report::output::Output;
@@ -161,7 +161,8 @@ async fn destroy(session: &Session, held: &Held, args: &ReapArgs, output: &Outpu
     let plan = build(&plan::input(session, &place, &options, &replay, &observation));
     show(&plan, output);
     output.data(&format!("\n{}\n\n", price(&plan)));
-    allowed(&plan)?;
+    let of_this_stack = format!("for this stack alone: towpath reap --allow-data-loss {name}.NAME");
+    allowed(&plan).map_err(|error| if plan.refused.is_empty() { error } else { error.hint(&of_this_stack) })?;
     let before = Before::of(session, &plan, &observation).await?;
     if !plan.is_empty() {
         ask(args.consent, &format!("Destroy the stack `{name}`?"), output)?;
@@ -170,7 +171,9 @@ async fn destroy(session: &Session, held: &Held, args: &ReapArgs, output: &Outpu
             return Ok(exit);
         }
     }
-    leftovers::sweep(session, &before, &Purge::default(), args.consent, output).await
+    // The file at hand, if there is one, is of another stack: no command of it may be named.
+    let next = Next { again: "towpath reap", purge: None };
+    leftovers::sweep(session, &before, &Purge::default(), args.consent, &next, output).await
 }
 
 /// What the objects cost that go.

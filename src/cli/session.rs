@@ -145,6 +145,11 @@ impl Project {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The names in `.env.template`.
+    pub(super) fn template(&self) -> &[String] {
+        &self.template
+    }
+
     /// All variables, for templates that ask for them.
     pub(super) fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
@@ -226,7 +231,7 @@ impl Project {
 }
 
 /// Shows diagnostics on stderr, and as events with `--json`.
-fn show(diagnostics: &Diagnostics, output: &Output) {
+pub(super) fn show(diagnostics: &Diagnostics, output: &Output) {
     for one in diagnostics.iter() {
         let (line, column) = one.labels.first().map_or((0, 0), |(span, _)| span.line_column());
         output.json(
@@ -304,7 +309,7 @@ impl Session {
     /// Reaches the target.
     async fn begin(project: Project, stack: Stack, global: &Global) -> Result<Self, CliError> {
         let mut secrets = Secrets::default();
-        for (name, _) in &stack.secret_variables {
+        for name in stack.secret_variables.iter().map(|variable| &variable.name) {
             if let Some(value) = project.variable(name) {
                 secrets.insert(name, Secret::new(value));
             }

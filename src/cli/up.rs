@@ -5,10 +5,10 @@ use std::time::Instant;
 use clap::Args;
 use towpath_engine::plan::Verb;
 
-use super::apply::{act, allowed, ask, show};
+use super::apply::{act, ask, settled};
 use super::lease::{Held, hold};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, migrate, models, plan, upload};
+use super::{CliError, Consent, Exit, Global, Selection, migrate, models, plan, secrets, upload};
 use crate::migrate::{Options, Outcome};
 use crate::report::output::Output;
 use crate::report::style::duration;
@@ -46,8 +46,8 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
         output.talk(&format!("\n{}", output.talk_color.bold(text)));
     };
     let (plan, observation) = plan::make(session, &Selection::default(), Verb::Apply, output).await?;
-    show(&plan, output);
-    allowed(&plan)?;
+    let plan = settled(session, &Selection::default(), plan, &observation, consent, output).await?;
+    secrets::required_by_all(session, &plan, output)?;
     ask_once(&plan, consent, output)?;
     if !plan.is_empty() {
         title("Applying");

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::lease::hold;
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, data};
+use super::{CliError, Consent, Exit, Global, data, secrets};
 use crate::report::data as report;
 use crate::report::output::Output;
 use crate::report::style::plural;
@@ -28,6 +28,7 @@ pub(super) struct UploadArgs {
 /// Uploads, under the stack's lease: a task may be loading from these tables.
 pub(super) async fn run(global: &Global, args: &UploadArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
+    secrets::required_by_upload(&session, output)?;
     let held = hold(&session, "upload", args.consent, output).await?;
     held.step("uploading");
     let work = stage(&session, args.from.clone(), args.replace_tables, output);

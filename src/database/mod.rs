@@ -31,6 +31,21 @@ pub struct Rows {
     pub rows: Vec<Vec<Option<String>>>,
 }
 
+/// What keeps a server from being reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Nobody knows the host's name.
+    Name,
+    /// Nothing answers, or no way leads there.
+    Silence,
+    /// The host answers, and nothing listens at the port.
+    Closed,
+    /// The two do not agree on encryption.
+    Encryption,
+    /// Something else, which the message says.
+    Other,
+}
+
 /// A failed statement.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -41,6 +56,8 @@ pub enum DatabaseError {
         server: String,
         /// The reason, without credentials.
         message: String,
+        /// What is in the way, as far as it can be told.
+        obstacle: Obstacle,
     },
     /// The server refused the statement.
     #[error("{message}")]

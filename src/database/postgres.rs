@@ -5,6 +5,7 @@
 //! that need more than one statement on one connection take a [`Session`].
 
 use std::error::Error as _;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Mutex;
@@ -19,7 +20,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use towpath_engine::secret::{Secret, redact};
 
 use super::tls::{Encryption, Mode};
-use super::{Database, DatabaseError, Dialect, Rows};
+use super::{Database, DatabaseError, Dialect, Obstacle, Rows};
 
 /// What every session is set to: values as text must not depend on the server's configuration.
 const SESSION: &str = "set timezone = 'UTC'; set datestyle = 'ISO, MDY'; set intervalstyle = 'postgres'; \
@@ -127,7 +128,7 @@ impl Postgres {
     pub(crate) fn error(&self, error: &tokio_postgres::Error) -> DatabaseError {
         match error.as_db_error() {
             Some(refusal) if !is_connection_loss(refusal) => refusal_of(refusal),
-            Some(refusal) => self.unreachable(refusal.message()),
+            Some(refusal) => self.unreachable(refusal.message(), Obstacle::Other),
             None => {
                 let mut message = error.to_string();
                 let mut source = error.source();
@@ -138,13 +139,13 @@ impl Postgres {
                 if message.contains("UnknownIssuer") {
                     message.push_str("; name the authority to trust: sslrootcert=FILE");
                 }
-                self.unreachable(&message)
+                self.unreachable(&message, obstacle(error, &message))
             }
         }
     }
 
-    fn unreachable(&self, message: &str) -> DatabaseError {
-        DatabaseError::Unreachable { server: self.name.clone(), message: redact(message) }
+    fn unreachable(&self, message: &str, obstacle: Obstacle) -> DatabaseError {
+        DatabaseError::Unreachable { server: self.name.clone(), message: redact(message), obstacle }
     }
 }
 
@@ -234,6 +235,28 @@ impl Database for Postgres {
         session.run("commit").await?;
         session.release();
         Ok(())
+    }
+}
+
+/// What was in the way of a connection; `message` is the whole chain of the error.
+fn obstacle(error: &tokio_postgres::Error, message: &str) -> Obstacle {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+            Some(ErrorKind::ConnectionRefused) => return Obstacle::Closed,
+            Some(ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => {
+                return Obstacle::Silence;
+            }
+            _ => next = error.source(),
+        }
+    }
+    // The standard library has no kind for the first, the client library tells the second in words only.
+    if message.contains("failed to lookup address") {
+        Obstacle::Name
+    } else if message.contains("TLS") {
+        Obstacle::Encryption
+    } else {
+        Obstacle::Other
     }
 }
 
@@ -368,6 +391,22 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("the statement is still running");
+    }
+
+    #[tokio::test]
+    async fn what_is_in_the_way_of_a_connection_is_told_apart() {
+        let server = server::shared();
+        let port = server.database().rsplit_once(':').unwrap().1.to_owned();
+        let cases = [
+            ("postgresql://u:p@127.0.0.1:1/x".to_owned(), Obstacle::Closed),
+            ("postgresql://u:p@nowhere.invalid/x?sslmode=disable".to_owned(), Obstacle::Name),
+            (format!("postgresql://u:p@127.0.0.1:{port}?sslmode=require"), Obstacle::Encryption),
+        ];
+        for (url, wanted) in cases {
+            let error = database(&url).query("select 1").await.unwrap_err();
+            let DatabaseError::Unreachable { obstacle, .. } = &error else { panic!("{url}: {error:?}") };
+            assert_eq!(*obstacle, wanted, "{url}: {error}");
+        }
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use towpath_engine::fault::{Fault, FaultClass};
 
-use super::{Database, DatabaseError, Dialect, Rows};
+use super::{Database, DatabaseError, Dialect, Obstacle, Rows};
 
 /// The most statements of one transaction (`BatchExecuteStatement`).
 pub const BATCH_LIMIT: usize = 40;
@@ -132,7 +132,11 @@ impl Redshift {
 
     fn error(&self, fault: &Fault) -> DatabaseError {
         if is_passing(fault) {
-            return DatabaseError::Unreachable { server: self.name.clone(), message: fault.to_string() };
+            return DatabaseError::Unreachable {
+                server: self.name.clone(),
+                message: fault.to_string(),
+                obstacle: Obstacle::Other,
+            };
         }
         DatabaseError::Refused { code: Some(fault.code.clone()), message: fault.to_string(), position: None }
     }

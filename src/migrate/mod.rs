@@ -27,7 +27,7 @@ use crate::database::{Database, DatabaseError};
 
 pub use confirm::Count;
 pub use mappings::{Mappings, TableName};
-pub use preflight::{Finding, Severity};
+pub use preflight::{Finding, Severity, server as check_server};
 pub use start::Start;
 pub use watch::{FailedTable, TableProgress};
 

@@ -112,7 +112,7 @@ pub(super) async fn check(
         check_sizes(source, table, &mut findings).await?;
     }
     if task.captures_changes() {
-        check_server(source, &mut findings).await?;
+        findings.extend(server(source).await?);
     }
     Ok(findings)
 }
@@ -188,20 +188,25 @@ async fn check_sizes(source: &Postgres, table: &SourceTable, findings: &mut Vec<
     Ok(())
 }
 
-/// What replicating changes needs of the server.
-async fn check_server(source: &Postgres, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
+/// What replicating changes needs of the server and its user.
+pub async fn server(source: &Postgres) -> Result<Vec<Finding>, DatabaseError> {
     let rows = source
         .query(
             "select current_setting('wal_level'),
                 current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots),
                 (select setting::int from pg_settings where name = 'wal_sender_timeout'),
                 (select count(*) from pg_prepared_xacts),
-                (select count(*) from pg_stat_activity where xact_start < now() - interval '10 minutes')",
+                (select count(*) from pg_stat_activity where xact_start < now() - interval '10 minutes'),
+                (select rolsuper or rolreplication or exists (
+                    select 1 from pg_roles r where r.rolname = 'rds_replication' and pg_has_role(u.oid, r.oid, 'member'))
+                    from pg_roles u where u.rolname = current_user)",
         )
         .await?;
     let row = rows.rows.into_iter().next().unwrap_or_default();
-    let [wal_level, slots, timeout, prepared, long] = std::array::from_fn(|index| row.get(index).cloned().flatten());
+    let [wal_level, slots, timeout, prepared, long, may_replicate] =
+        std::array::from_fn(|index| row.get(index).cloned().flatten());
     let number = |text: Option<String>| text.and_then(|text| text.parse::<i64>().ok()).unwrap_or_default();
+    let mut findings = Vec::new();
     let mut find =
         |severity, message: &str| findings.push(Finding { severity, table: None, message: message.to_owned() });
     if wal_level.as_deref() != Some("logical") {
@@ -216,11 +221,17 @@ async fn check_server(source: &Postgres, findings: &mut Vec<Finding>) -> Result<
     if (1..10_000).contains(&number(timeout)) {
         find(Severity::Blocks, "wal_sender_timeout is below 10 seconds, at which DMS fails: raise it or set it to 0");
     }
+    if may_replicate.as_deref() == Some("f") {
+        find(
+            Severity::Blocks,
+            "the user may not replicate: ALTER ROLE … REPLICATION (on RDS: GRANT rds_replication TO …)",
+        );
+    }
     if number(prepared) > 0 {
         find(Severity::Blocks, "prepared transactions are open: the replication slot cannot be made before they end");
     }
     if number(long) > 0 {
         find(Severity::Warns, "transactions have been open for over ten minutes: the replication slot waits for them");
     }
-    Ok(())
+    Ok(findings)
 }

@@ -31,7 +31,7 @@ pub use event::{ModelsEvent, NodeResult, OnEvent, Status, Summary, Verdict};
 pub use fault::{ModelError, Place};
 pub use node::{ColumnNote, Generic, Materialization, Node, NodeKind, Relation, Source, Subject};
 pub use project::Project;
-pub use run::{Compiled, Options, Work, build, compile, execute, list, run, seed, test};
+pub use run::{Compiled, Options, Work, build, compile, execute, list, run, seed, test, writes};
 pub use select::{SelectError, select, subject};
 pub use settings::Settings;
 

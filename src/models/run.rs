@@ -96,6 +96,13 @@ pub fn list<'a>(project: &'a Project, options: &Options) -> Result<Vec<&'a Node>
     Ok(chosen.into_iter().map(|index| &project.nodes[index]).collect())
 }
 
+/// Whether the work would write anything: of tests, those that keep the rows they find, and whatever hooks do.
+pub fn writes(work: Work, project: &Project, options: &Options) -> Result<bool, SelectError> {
+    let chosen = select(project, &options.select, &options.exclude)?;
+    let hooked = !project.on_run_start.is_empty() || !project.on_run_end.is_empty();
+    Ok(hooked || chosen.iter().map(|&index| &project.nodes[index]).any(|node| belongs(work, node) && stores(node)))
+}
+
 /// A node's SQL.
 #[derive(Clone, Debug)]
 pub struct Compiled {
@@ -176,9 +183,13 @@ fn belongs(work: Work, node: &Node) -> bool {
     kind && !node.is_ephemeral()
 }
 
+/// Whether a node writes a table.
+fn stores(node: &Node) -> bool {
+    node.kind != NodeKind::Test || node.config.flag("store_failures").unwrap_or(false)
+}
+
 /// Makes the schemas that will be written to, and learns what stands in all of the project's.
 async fn prepare(project: &Project, session: &Session, chosen: &BTreeSet<usize>) -> Result<(), DatabaseError> {
-    let stores = |node: &Node| node.kind != NodeKind::Test || node.config.flag("store_failures").unwrap_or(false);
     let written = chosen.iter().map(|&index| &project.nodes[index]).filter(|node| stores(node));
     let written: BTreeSet<_> = written.map(|node| node.relation.schema.clone()).collect();
     for schema in written {

@@ -36,6 +36,21 @@ pub fn doing(action: Action) -> &'static str {
     }
 }
 
+/// What is said of a step that is neither done nor failed, and what becomes of it.
+fn left(action: Action, status: &str, elapsed: f64, begun: bool, interrupted: bool) -> String {
+    let (doing, after) = (doing(action), duration(elapsed));
+    match (interrupted, begun) {
+        (true, true) => {
+            format!("interrupted while {doing} (`{status}`); it goes on in AWS, and the next run takes it up")
+        }
+        (true, false) => format!("interrupted before {doing} ({status}); the next run does it"),
+        (false, true) => {
+            format!("still `{status}` after {after}; it goes on in AWS, and the next run goes on waiting")
+        }
+        (false, false) => format!("still `{status}` after {after}, so {doing} has not begun; the next run does it"),
+    }
+}
+
 /// Follows one run of the engine.
 pub struct Run<'output> {
     output: &'output Output,
@@ -78,6 +93,12 @@ impl<'output> Run<'output> {
             EventKind::StepFailed { step, address, fault, .. } => {
                 self.output.finish(&key(*step));
                 self.output.alert(&format!("  {} {address}: {fault}", color.red("✗")));
+            }
+            EventKind::StepLeft { step, address, action, status, elapsed, begun, interrupted } => {
+                self.output.finish(&key(*step));
+                let mark = color.yellow(if *interrupted { "⊘" } else { "…" });
+                let said = left(*action, status, *elapsed, *begun, *interrupted);
+                self.output.alert(&format!("  {mark} {address} {said}"));
             }
             EventKind::StepBlocked { address, by, .. } => {
                 self.output.alert(&format!("  {} {address} not tried, because {by} failed", color.yellow("⊘")));

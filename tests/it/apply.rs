@@ -138,10 +138,47 @@ fn an_interrupt_lets_calls_in_flight_finish_and_says_how_to_go_on() {
     run.signal("INT");
     let (code, text) = run.end();
     assert_eq!(code, 130, "{text}");
-    assert!(text.contains("interrupted with") && text.contains("hint: to go on: towpath apply --stack"), "{text}");
+    assert!(text.contains("interrupted: ") && text.contains("hint: to go on: towpath apply --stack"), "{text}");
     small.expect(0, &["apply", "--yes"]);
     small.expect(0, &["plan"]);
     assert_eq!(census(&Aws::of(&small)), STANDING);
+}
+
+#[test]
+fn what_an_interrupt_finds_waiting_is_shown_as_interrupted_and_never_as_failed() {
+    let mut small = TestEnvironment::small();
+    // So slow that the instance is still being made when the signal comes.
+    small.set("TOWPATH_SPEED", "20");
+    let mut run = Running::start(&small, &["apply", "--yes"]);
+    run.wait_for("dms/replication_instance.instance creating").unwrap();
+    run.signal("INT");
+    let (code, text) = run.end();
+    assert_eq!(code, 130, "{text}");
+    assert!(!text.contains("failed") && !text.contains('✗') && !text.contains("Busy"), "{text}");
+    let instance = "⊘ dms/replication_instance.instance interrupted while creating (`creating`); it goes on in AWS, and \
+                    the next run takes it up";
+    assert!(text.contains(instance), "{text}");
+    assert!(text.contains("not started") && text.contains("still in progress in AWS"), "{text}");
+    small.set("TOWPATH_SPEED", "2000");
+    small.expect(0, &["apply", "--yes"]);
+    assert_eq!(census(&Aws::of(&small)), STANDING);
+}
+
+#[test]
+fn a_run_at_a_speed_that_tells_nothing_of_aws_teaches_nothing() {
+    let mut small = TestEnvironment::small();
+    small.set("TOWPATH_SPEED", "100000");
+    small.expect(0, &["apply", "--yes"]);
+    let journal = small.read(".towpath/small/journal.jsonl");
+    assert!(journal.contains(r#""record":"done""#) && journal.contains(r#""elapsed":null"#), "{journal}");
+    let plan = small.expect(3, &["plan", "--json", "--replace", "instance", "--replace", "workgroup"]);
+    let plan: Value =
+        serde_json::from_str(plan.stdout.lines().find(|line| line.contains(r#""type":"plan""#)).unwrap()).unwrap();
+    let steps = plan["plan"]["steps"].as_array().unwrap();
+    assert!(steps.len() > 3, "{plan}");
+    for step in steps {
+        assert!(step["seconds"]["typical"].as_f64().unwrap() < 3600.0, "{step}");
+    }
 }
 
 #[test]

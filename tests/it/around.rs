@@ -1,5 +1,8 @@
 //! `init`, `doctor`, `cost` and `graph`: the commands around a stack.
 
+use tokio::runtime::Runtime;
+use towpath_sandbox::{Options, Sandbox};
+
 use crate::env::TestEnvironment;
 
 #[test]
@@ -34,10 +37,75 @@ fn the_doctor_names_what_is_wrong_and_goes_on() {
         "connection: {url: {env: SOURCE_DATABASE_URL}}",
         "connection: {host: 127.0.0.1, port: 1, database: d, username: u, password: {env: NOBODY}}",
     );
+    let unset = small.expect(1, &["doctor"]);
+    assert!(unset.stdout.contains("wrong  source source: NOBODY is not set; set it in `.env`"), "{}", unset.stdout);
     small.write(".env", "NOBODY=nothing\n");
     let ill = small.expect(1, &["doctor"]);
-    assert!(ill.stdout.contains("wrong  source source: "), "{}", ill.stdout);
+    assert!(ill.stdout.contains("wrong  source source: cannot reach 127.0.0.1:1/d: "), "{}", ill.stdout);
+    assert!(ill.stdout.contains("; check the port, and that the server listens on this address"), "{}", ill.stdout);
     assert!(ill.stdout.contains("ok     credentials"), "{}", ill.stdout);
+}
+
+#[test]
+fn the_doctor_names_the_quotas_that_a_plan_would_go_beyond() {
+    let small = TestEnvironment::small();
+    let quotas = "ok     quotas: after the plan ReplicationInstances 1 of 60, AllocatedStorage 20 of 30000, \
+                  ReplicationSubnetGroups 1 of 60, Endpoints 2 of 1000, ReplicationTasks 1 of 600\n";
+    let room = small.expect(0, &["doctor"]);
+    assert!(room.stdout.contains(quotas), "{}", room.stdout);
+    let many: String = (0..11)
+        .map(|number| {
+            format!(
+                "  project{number}: {{kind: dms/migration_project, source: here, target: there, instance_profile: profile}}\n"
+            )
+        })
+        .collect();
+    let providers = "  here: {kind: dms/data_provider, engine: postgres, from: source}\n  \
+                     there: {kind: dms/data_provider, engine: redshift, from: workgroup}\n  \
+                     profile: {kind: dms/instance_profile, subnet_group: subnets}\n";
+    small.edit("stacks/small.yaml", "pipeline:", &format!("{providers}{many}pipeline:"));
+    let full = small.expect(1, &["doctor"]);
+    let wrong = "wrong  quota MigrationProjects: 0 of 10 are used and the plan takes 11 more; delete what nobody needs";
+    assert!(full.stdout.contains(wrong), "{}", full.stdout);
+    assert!(full.stdout.contains("ok     quotas: after the plan"), "{}", full.stdout);
+}
+
+#[test]
+fn the_doctor_tells_why_a_source_cannot_be_entered_and_what_replication_lacks() {
+    let mut small = TestEnvironment::small();
+    small.edit("stacks/small.yaml", "mode: full-load,", "mode: full-load-and-cdc,");
+    let mut options = Options::new(small.path().join("elsewhere"));
+    options.speed = 2000.0;
+    let runtime = Runtime::new().unwrap();
+    let sandbox = runtime.block_on(Sandbox::start(options)).unwrap();
+    runtime.block_on(sandbox.ensure_postgres()).unwrap();
+    let mut url = url::Url::parse(sandbox.source_url().unwrap().expose()).unwrap();
+    let make = async {
+        let (client, connection) = tokio_postgres::connect(url.as_str(), tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        client.batch_execute("create role reader login password 'afloat'").await.unwrap();
+        drop(client);
+        connection.await.unwrap().unwrap();
+    };
+    runtime.block_on(make);
+    url.set_username("reader").unwrap();
+    for (password, host, query, told) in [
+        ("adrift", "127.0.0.1", "", "; check user and password"),
+        ("afloat", "127.0.0.1", "sslmode=require", "; check `sslmode` and `sslrootcert` of the URL"),
+        ("afloat", "nowhere.invalid", "", "; check the host's name"),
+        ("afloat", "127.0.0.1", "", "the user may not replicate: ALTER ROLE … REPLICATION"),
+    ] {
+        url.set_password(Some(password)).unwrap();
+        url.set_host(Some(host)).unwrap();
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        small.write(".env", &format!("SOURCE_DATABASE_URL={url}\n"));
+        let ill = small.expect(1, &["doctor"]);
+        assert!(ill.stdout.contains("wrong  source source: ") && ill.stdout.contains(told), "{told}: {}", ill.stdout);
+        assert!(!ill.stdout.contains(password), "{}", ill.stdout);
+    }
+    small.set("SOURCE_DATABASE_URL", sandbox.source_url().unwrap().expose());
+    small.expect(0, &["doctor"]);
+    runtime.block_on(sandbox.shutdown());
 }
 
 #[test]

@@ -107,6 +107,8 @@ fn what_aws_made_for_the_stack_is_listed_with_its_price_until_it_is_purged() {
         assert!(destroyed.stdout.contains(wanted), "no {wanted:?} in:\n{}", destroyed.stdout);
     }
     assert!(!destroyed.stdout.contains("-two"), "{}", destroyed.stdout);
+    let next = "To delete all of them that AWS left, except snapshots: towpath down --stack stacks/small.yaml --purge";
+    assert!(destroyed.stderr.contains(next), "{}", destroyed.stderr);
 
     // Nothing but the stack file is needed to find it again.
     std::fs::remove_dir_all(small.path().join(".towpath/small")).unwrap();
@@ -122,6 +124,7 @@ fn what_aws_made_for_the_stack_is_listed_with_its_price_until_it_is_purged() {
     let asked = small.expect(2, &["down", "--purge"]);
     assert!(asked.stderr.contains("nobody can be asked here"), "{}", asked.stderr);
     let purged = small.expect(5, &["down", "--yes", "--purge"]);
+    assert!(!purged.stderr.contains("To delete all of them"), "a snapshot goes by its name: {}", purged.stderr);
     assert!(purged.stdout.contains("1 object left") && purged.stdout.contains("`small-final`"), "{}", purged.stdout);
     let other = small.expect(5, &["down", "--yes", "--purge-snapshot", "other-final"]);
     assert!(other.stderr.contains("There is no snapshot `other-final` of this stack."), "{}", other.stderr);

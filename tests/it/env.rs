@@ -1,7 +1,7 @@
 //! A hermetic place to run towpath in: own folder, empty environment, no colours, and the sandbox
 //! at a speed at which states still pass but nobody waits.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -204,6 +204,22 @@ impl TestEnvironment {
         let ran = self.run(arguments);
         assert_eq!(ran.code, code, "towpath {}\n{}\n{}", arguments.join(" "), ran.stdout, ran.stderr);
         ran
+    }
+
+    /// Runs to the end at a terminal, where a person has typed `answers`. Both streams come as one.
+    pub(crate) fn typing(&self, arguments: &[&str], answers: &str) -> (i32, String) {
+        let program = env!("CARGO_BIN_EXE_towpath");
+        let plain = self.command(&[]);
+        let mut command = Command::new("script");
+        command.args(["-q", "-e", "-c", &format!("{program} --no-color {}", arguments.join(" ")), "/dev/null"]);
+        command
+            .current_dir(self.path())
+            .env_clear()
+            .envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code().unwrap_or(KILLED), self.clean(&String::from_utf8_lossy(&output.stdout)))
     }
 
     /// Starts and does not wait.

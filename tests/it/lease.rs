@@ -198,6 +198,13 @@ fn what_works_with_data_holds_the_stack_as_an_apply_does() {
     for verb in [&["status"][..], &["models", "ls"], &["check"]] {
         small.expect(0, verb);
     }
+    let tested = small.expect(1, &["models", "test"]);
+    assert!(!tested.stderr.contains("somebody else"), "tests only read: {}", tested.stderr);
+    small.edit("sql/tests/no_trip_is_lost.sql", "select 1", "{{ config(store_failures=true) }}\nselect 1");
+    let refused = small.expect(1, &["models", "test"]).stderr;
+    assert!(refused.contains("somebody else is changing this stack") && refused.contains(&holder), "{refused}");
+    let others = small.expect(1, &["models", "test", "--exclude", "no_trip_is_lost"]);
+    assert!(!others.stderr.contains("somebody else"), "of what is chosen nothing writes: {}", others.stderr);
     small.expect(0, &["recover", "--yes", "--take-over"]);
     let (code, text) = migrate.end();
     assert_eq!(code, 4, "{text}");

@@ -62,6 +62,7 @@ fn what_holds_data_is_reaped_only_by_name_and_leftovers_are_told() {
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let refused = small.expect(1, &["reap", "--yes"]);
     assert!(refused.stderr.contains("--allow-data-loss warehouse"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("towpath reap --allow-data-loss small.NAME"), "{}", refused.stderr);
     assert_eq!(endpoints(&aws).len(), 2);
     let left = small.expect(5, &["reap", "--yes", "--allow-data-loss", "small.warehouse"]);
     assert!(left.stdout.contains("snapshot `small-copy`"), "{}", left.stdout);

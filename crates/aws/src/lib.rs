@@ -7,6 +7,7 @@ mod calls;
 pub mod cloud;
 pub mod dms;
 pub mod dms_mappings;
+pub mod dms_quotas;
 pub mod fault;
 pub mod kinds;
 pub mod lease;

@@ -85,6 +85,23 @@ pub enum EventKind {
         /// Why.
         fault: Fault,
     },
+    /// A step was left as it is, because of an interrupt or because its object took too long. The next run goes on.
+    StepLeft {
+        /// Step id.
+        step: usize,
+        /// Resource.
+        address: Address,
+        /// What.
+        action: Action,
+        /// The service's status, or why a call was to be made again.
+        status: String,
+        /// Seconds spent on it.
+        elapsed: f64,
+        /// Whether the service goes on by itself; else the call is still to be made.
+        begun: bool,
+        /// Whether an interrupt was the reason.
+        interrupted: bool,
+    },
     /// A step was not tried because another failed.
     StepBlocked {
         /// Step id.

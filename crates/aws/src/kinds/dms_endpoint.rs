@@ -55,7 +55,7 @@ pub struct Spec {
     /// `connection` has its own, user and password from its namespace's managed admin secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = {
-        "refers_to": { "kinds": ["redshift/workgroup"], "attribute": "name" },
+        "refers_to": { "kinds": ["redshift/workgroup"], "attribute": "name" }, "sends_along": ["connection"],
     }))]
     pub workgroup: Option<String>,
     /// Redshift: the bucket for intermediate files. Without one DMS makes a bucket of its own.

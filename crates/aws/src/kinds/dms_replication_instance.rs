@@ -254,6 +254,11 @@ fn object(instance: Instance) -> Object {
     }
 }
 
+/// Gigabytes of storage that an instance of a class has when none are asked for, and that its price includes.
+pub(crate) fn included_storage(class: &str) -> i32 {
+    if class.starts_with("dms.t") { 50 } else { 100 }
+}
+
 impl Kind for ReplicationInstance {
     const NAME: &'static str = "dms/replication_instance";
     type Spec = Spec;
@@ -299,8 +304,7 @@ impl Kind for ReplicationInstance {
             return Some(Price { monthly: None, unknown: true, basis: what });
         };
         // Storage beyond what the class includes is charged by GB and month.
-        let included = if spec.class.starts_with("dms.t") { 50 } else { 100 };
-        let extra = f64::from(spec.storage_gb.map_or(0, |size| (size - included).max(0)));
+        let extra = f64::from(spec.storage_gb.map_or(0, |size| (size - included_storage(&spec.class)).max(0)));
         let (zones, per_gb) = if two_zones { (2.0, 0.23) } else { (1.0, 0.115) };
         let monthly = hourly * zones * 730.0 + extra * per_gb;
         Some(Price { monthly: Some(monthly), unknown: false, basis: format!("{what}, list price of {region}") })

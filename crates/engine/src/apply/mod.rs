@@ -114,7 +114,11 @@ enum Outcome {
         recovered: bool,
     },
     Failed(Fault),
-    InProgress(String),
+    /// Neither done nor failed. `begun` says whether the service goes on by itself.
+    Left {
+        status: String,
+        begun: bool,
+    },
     LeaseLost,
     /// The run was stopped before it was this step's turn.
     NotStarted,
@@ -233,7 +237,8 @@ impl Run<'_> {
                     summary.failed.push((address.clone(), fault));
                     dead.insert(id, address);
                 }
-                Outcome::InProgress(_) => {
+                Outcome::Left { begun: false, .. } if self.stops(lost) => summary.left += 1,
+                Outcome::Left { .. } => {
                     summary.in_progress.push(address.clone());
                     // After an interrupt what comes next is left, not blocked.
                     if !self.stops(lost) {
@@ -337,11 +342,14 @@ impl Run<'_> {
                     fault: fault.clone(),
                 });
             }
-            Outcome::InProgress(status) => self.tell(EventKind::StepFailed {
+            Outcome::Left { status, begun } => self.tell(EventKind::StepLeft {
                 step: step.id,
                 address: step.address.clone(),
                 action: step.action,
-                fault: still_in_progress(step, status, elapsed),
+                status: status.clone(),
+                elapsed,
+                begun: *begun,
+                interrupted: self.stops(false),
             }),
             Outcome::LeaseLost | Outcome::NotStarted => {}
         }
@@ -357,14 +365,6 @@ impl Run<'_> {
 
 fn unwritable(error: &JournalError) -> Fault {
     Fault::local(FaultClass::Other, "journal", format!("{error}: {}", error.source))
-}
-
-fn still_in_progress(step: &Step, status: &str, elapsed: f64) -> Fault {
-    Fault::local(
-        FaultClass::Busy,
-        format!("wait for {}", step.identity),
-        format!("still `{status}` after {elapsed:.0} s; it goes on in AWS, and the next run goes on waiting"),
-    )
 }
 
 /// For each step the typical seconds from its start to the end of everything that follows it.

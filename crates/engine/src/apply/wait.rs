@@ -94,7 +94,7 @@ impl One<'_> {
             // What was begun goes on without us: an interrupted run leaves the waiting to the next.
             let looks_at_least = if self.step.give_up.is_some() { LOOKS_ASKED } else { LOOKS };
             if (waited >= poll.give_up && looks >= looks_at_least) || self.is_interrupted() {
-                return Ok(Outcome::InProgress(status));
+                return Ok(Outcome::Left { status, begun: true });
             }
             interval = (waited * 0.02).clamp(SHORTEST, poll.interval.max(SHORTEST));
         }

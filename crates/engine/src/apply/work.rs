@@ -35,7 +35,7 @@ impl One<'_> {
             if let Readiness::Pending(status) = &object.readiness {
                 // What is starting cannot be stopped yet, and what is stopping cannot be started.
                 if self.retry.since(began) >= poll.give_up || self.is_interrupted() {
-                    return Ok(Outcome::InProgress(status.clone()));
+                    return Ok(Outcome::Left { status: status.clone(), begun: false });
                 }
                 self.sleep(poll.interval).await;
                 continue;

@@ -81,8 +81,9 @@ pub enum Record {
         action: Action,
         /// Physical name or id, now known.
         identity: String,
-        /// Seconds it took, from which the next plan learns.
-        elapsed: f64,
+        /// Seconds it took, from which the next plan learns; `None` where they tell more about this machine than about
+        /// AWS.
+        elapsed: Option<f64>,
         /// Whether an earlier call or run had begun it: then the seconds teach nothing.
         #[serde(default)]
         recovered: bool,

@@ -58,8 +58,8 @@ pub fn replay(entries: &[Entry]) -> Replay {
                 if *action == Action::Wait {
                     open.remove(&(address.clone(), Action::Create));
                 }
-                if !recovered {
-                    result.durations.entry((address.kind.clone(), *action)).or_default().push(*elapsed);
+                if let Some(elapsed) = elapsed.filter(|_| !recovered) {
+                    result.durations.entry((address.kind.clone(), *action)).or_default().push(elapsed);
                 }
             }
             Record::Made { address, .. } => drop(made.insert(address)),

@@ -74,6 +74,8 @@ pub struct FieldFacts {
     pub cidr: bool,
     /// The value would be a secret: a literal is refused, only a `SecretSource` is taken.
     pub secret: bool,
+    /// Other fields of the kind that a change of this one sends again, secrets and all.
+    pub sends_along: Vec<String>,
     /// A changed value loses data; the text says which.
     pub loses: Option<String>,
     /// The service tells the value only some time after it took it: while it tells none, it counts

@@ -20,6 +20,7 @@ pub use build::{BuildInput, Options, Verb, build, drift};
 pub use graph::critical_path;
 pub use settle::settle;
 pub use standing::standing;
+pub(crate) use steps::seconds;
 pub(crate) use tags::other_users;
 pub use tags::{Expiry, expiry, user_tag};
 

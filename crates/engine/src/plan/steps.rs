@@ -9,12 +9,22 @@ use super::live::Live;
 use super::{Action, FieldChange, Note, Plan, Reason, Step, written};
 use crate::address::Address;
 use crate::diff;
-use crate::kind::{AnyKind, Object, Pauses, Price, Readiness, Seconds, SecretMark, Tags, tag};
+use crate::kind::{AnyKind, Facts, Object, Pauses, Price, Readiness, Seconds, SecretMark, Tags, tag};
 use crate::resume;
 use crate::value::Value;
 
 /// Seconds that pass for a call without a life cycle behind it (tags).
 const CALL: Seconds = Seconds::new(0.2, 0.5, 2.0);
+
+/// How long a step takes that does this.
+pub(crate) fn seconds(facts: &Facts, action: Action) -> Seconds {
+    match action {
+        Action::Create | Action::Wait => facts.create,
+        Action::Update | Action::Pause | Action::Resume => facts.update,
+        Action::Delete => facts.delete,
+        Action::Tag => CALL,
+    }
+}
 
 /// The steps of a plan under construction; the maps go from the position of a case to step ids.
 pub(super) struct Layout<'a, 'b> {
@@ -90,13 +100,7 @@ impl Layout<'_, '_> {
     fn push(&mut self, case: usize, action: Action, reason: Reason) -> usize {
         let of = &self.builder.cases[case];
         let id = self.steps.len();
-        let facts = of.kind.facts();
-        let seconds = match action {
-            Action::Create | Action::Wait => facts.create,
-            Action::Update | Action::Pause | Action::Resume => facts.update,
-            Action::Delete => facts.delete,
-            Action::Tag => CALL,
-        };
+        let seconds = seconds(&of.kind.facts(), action);
         let learned = self.builder.input.replay.learned(of.kind.kind(), action);
         let makes = action == Action::Create;
         self.steps.push(Step {

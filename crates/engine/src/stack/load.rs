@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::header::{Header, KEYS, header, is_block, is_name, known_keys, missing, start, variables};
-use super::interpolate::{Values, interpolate, unset};
+use super::interpolate::{Values, interpolate};
 use super::yaml::{Entry, Node, Tree, parse};
 use super::{Stack, Target, pipeline, resources};
 use crate::diag::{Diagnostic, Diagnostics, Source, Span, closest};
@@ -33,8 +33,7 @@ pub struct LoadInput<'a> {
 /// Loads a stack. It is absent exactly when the diagnostics have an error.
 ///
 /// `place` gives account, region and partition where the file does not; its stack name is not used.
-/// Variables that hold secrets must be set for AWS. For the sandbox they are only listed in
-/// [`Stack::secret_variables`], since the sandbox can provide a source database itself.
+/// Variables that hold secrets are only listed in [`Stack::secret_variables`]: a plan can be made without them.
 pub fn load(input: &LoadInput<'_>, registry: &Registry, place: &Place) -> (Option<Stack>, Diagnostics) {
     let mut found = Diagnostics::default();
     let mut hidden = Vec::new();
@@ -208,11 +207,6 @@ fn read(
     }
     hidden.extend(read.literals);
     super::credentials::refuse(root, found, hidden);
-    for (name, span) in read.secrets.iter().filter(|_| target == Target::Aws) {
-        if (input.variables)(name).is_none_or(|value| value.is_empty()) {
-            found.push(unset(name, span.clone(), input.template));
-        }
-    }
     let pipeline = root.get("pipeline").map(|node| pipeline::pipeline(node, &names, found)).unwrap_or_default();
     let moved = root.get("moved").map(|node| resources::moved(node, &names, found)).unwrap_or_default();
     if loses_a_resource(root, found) {

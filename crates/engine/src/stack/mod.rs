@@ -12,6 +12,7 @@ mod interpolate;
 mod load;
 mod pipeline;
 mod resources;
+pub mod secrets;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use self::secrets::SecretVariable;
 use crate::address::Address;
 use crate::diag::Span;
 use crate::plan::Action;
@@ -72,8 +74,9 @@ pub struct Stack {
     pub pipeline: Pipeline,
     /// `moved:`: new name by old name of resources that were renamed.
     pub moved: BTreeMap<String, String>,
-    /// Names of the environment variables from which secrets are taken, with their places.
-    pub secret_variables: Vec<(String, Span)>,
+    /// The environment variables from which secrets are taken, place by place. Any of them may be unset: who sends a
+    /// secret asks for it.
+    pub secret_variables: Vec<SecretVariable>,
 }
 
 /// One block under `resources:`.

@@ -10,6 +10,7 @@ use regex::Regex;
 use super::check::{Checker, Findings};
 use super::graph::{Edge, Names, cycles};
 use super::header::{all, is_block, known_keys, missing, switch, text, waiting, wrong_type};
+use super::secrets::SecretVariable;
 use super::yaml::{Entry, Node, Tree};
 use super::{Resource, Timeouts};
 use crate::address::Address;
@@ -30,7 +31,7 @@ static NAME: LazyLock<Regex> =
 #[derive(Default)]
 pub(crate) struct Read {
     pub(crate) resources: IndexMap<String, Resource>,
-    pub(crate) secrets: Vec<(String, Span)>,
+    pub(crate) secrets: Vec<SecretVariable>,
     pub(crate) literals: Vec<Range<usize>>,
 }
 
@@ -65,7 +66,8 @@ pub(crate) fn resources(
         }
         reader.findings.mistakes.into_iter().for_each(|mistake| found.push(mistake));
         edges.extend(reader.findings.edges);
-        read.secrets.extend(reader.findings.secrets);
+        let secrets = reader.findings.secrets.into_iter();
+        read.secrets.extend(secrets.map(|(name, span)| SecretVariable { name, span, resource: entry.key.clone() }));
         read.literals.extend(reader.findings.literals);
     }
     cycles(&edges, found);

@@ -101,7 +101,8 @@ fn a_good_file_becomes_a_stack_with_markers_for_references() {
     assert_eq!(spec(&stack, "source")["attributes"]["note"], json!("a ${literal} of ada"));
     assert_eq!(stack.resources["instance"].protect, Some(true));
     assert_eq!(stack.resources["load"].needs(), vec!["instance", "source"]);
-    assert_eq!(stack.secret_variables[0].0, "SOURCE_DATABASE_URL");
+    assert_eq!(stack.secret_variables[0].name, "SOURCE_DATABASE_URL");
+    assert_eq!(stack.secret_variables[0].resource, "source");
     assert_eq!(stack.moved["old_load"], "load");
 }
 
@@ -152,13 +153,13 @@ fn an_environment_is_laid_over_deeply() {
 }
 
 #[test]
-fn secrets_from_the_environment_must_be_set_for_aws_only() {
-    assert!(load_with(GOOD, None).0.is_some());
-    let (stack, found) = load_with(GOOD, Some("prod"));
-    assert!(stack.is_none());
-    let found: Vec<_> = found.iter().collect();
-    assert_eq!(found.len(), 1);
-    assert!(found[0].help.as_deref().unwrap().contains("`.env.template`"), "{found:?}");
+fn a_secret_whose_variable_is_not_set_is_no_mistake_of_the_file() {
+    for environment in [None, Some("prod")] {
+        let (stack, found) = load_with(&GOOD.replace("SOURCE_DATABASE_URL", "NOT_SET"), environment);
+        assert!(found.is_empty(), "{found:?}");
+        let variables = stack.unwrap().secret_variables;
+        assert_eq!(variables.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["NOT_SET"]);
+    }
 }
 
 #[test]
