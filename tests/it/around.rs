@@ -53,13 +53,9 @@ fn the_doctor_names_the_quotas_that_a_plan_would_go_beyond() {
                   ReplicationSubnetGroups 1 of 60, Endpoints 2 of 1000, ReplicationTasks 1 of 600\n";
     let room = small.expect(0, &["doctor"]);
     assert!(room.stdout.contains(quotas), "{}", room.stdout);
-    let many: String = (0..11)
-        .map(|number| {
-            format!(
-                "  project{number}: {{kind: dms/migration_project, source: here, target: there, instance_profile: profile}}\n"
-            )
-        })
-        .collect();
+    let project = "{kind: dms/migration_project, source: here, target: there, instance_profile: profile}";
+    let many: Vec<String> = (0..11).map(|number| format!("  project{number}: {project}\n")).collect();
+    let many = many.concat();
     let providers = "  here: {kind: dms/data_provider, engine: postgres, from: source}\n  \
                      there: {kind: dms/data_provider, engine: redshift, from: workgroup}\n  \
                      profile: {kind: dms/instance_profile, subnet_group: subnets}\n";

@@ -23,6 +23,7 @@ Not played: limits on the number of calls of services other than DMS, permission
 recovery points, assessment runs and validation of DMS, the growing and shrinking of DMS Serverless within its capacity units, and
 the text of logs (CloudWatch Logs keeps sizes only). An operation that is not played is refused by its name: `UnknownOperationException` (400) by the JSON services, `InvalidAction` (400) by EC2, IAM and STS, `NotImplemented` (501) by S3. It is never taken for
 another operation and has no effect. What nobody can make here is listed as empty where AWS has a list of it.
+The quotas of DMS are told with what is used of them (`DescribeAccountAttributes`), and none is enforced.
 
 The credentials of `GetCredentials` are those of a real user of the sandbox's PostgreSQL; the address of a workgroup leads nowhere from this machine. The endpoint
 type in `DescribeEndpoints` is in capitals, as AWS sends it, although its model has small letters; `InvalidParameterValueException` and

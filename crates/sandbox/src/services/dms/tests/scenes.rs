@@ -242,3 +242,25 @@ async fn dms_tells_schemas_types_logs_and_what_it_does_not_play() {
     assert_eq!(refusal.message, "the sandbox does not play dms:StartRecommendations");
     sandbox.shutdown().await;
 }
+
+/// `DescribeAccountAttributes`: "the quota name, current usage toward that quota, and the quota's maximum value".
+#[tokio::test]
+async fn the_quotas_of_the_account_count_what_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let quota = async |name: &str| {
+        let answer = aws.json("dms:DescribeAccountAttributes", json!({})).await.unwrap();
+        let quotas = answer["AccountQuotas"].as_array().unwrap().clone();
+        let found = quotas.into_iter().find(|quota| quota["AccountQuotaName"] == name).unwrap();
+        (found["Used"].as_i64().unwrap(), found["Max"].as_i64().unwrap())
+    };
+    assert_eq!((quota("Endpoints").await, quota("InstanceProfiles").await), ((0, 1000), (0, 60)));
+    let endpoint = json!({"EndpointIdentifier": "one", "EndpointType": "source", "EngineName": "postgres", "ServerName": "db.example.com",
+        "Port": 5432, "DatabaseName": "boats", "Username": "ada", "Password": "afloat"});
+    let made = aws.json("dms:CreateEndpoint", endpoint).await.unwrap();
+    aws.json("dms:CreateInstanceProfile", json!({"InstanceProfileName": "one"})).await.unwrap();
+    assert_eq!((quota("Endpoints").await, quota("InstanceProfiles").await), ((1, 1000), (1, 60)));
+    let arn = &made["Endpoint"]["EndpointArn"];
+    aws.json("dms:DeleteEndpoint", json!({"EndpointArn": arn})).await.unwrap();
+    assert_eq!((quota("Endpoints").await, quota("InstanceProfiles").await), ((0, 1000), (1, 60)));
+}
