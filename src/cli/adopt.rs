@@ -32,7 +32,7 @@ pub(super) struct AdoptArgs {
     /// The name that the declared object gets under `resources:`
     #[arg(long = "as", value_name = "NAME", conflicts_with_all = ["all", "discover"])]
     name: Option<String>,
-    /// Every resource whose object exists and is not this stack's
+    /// Every resource whose object exists and is owned by no stack
     #[arg(long, conflicts_with = "what")]
     all: bool,
     /// Also every object of DMS and Redshift Serverless that no stack owns, declared in the stack file
@@ -71,7 +71,16 @@ async fn declared(session: &Session, held: &Held, args: &AdoptArgs, output: &Out
     }
     let (first, observation) = plan::make(session, &Selection::default(), Verb::Apply, output).await?;
     let names = if args.all {
-        first.foreign.iter().map(|foreign| foreign.address.name.clone()).collect()
+        // What another stack owns is taken from it by name only.
+        for (foreign, owner) in first.foreign.iter().filter_map(|one| Some((one, one.owner.as_ref()?))) {
+            let name = &foreign.address.name;
+            output.alert(&format!(
+                "`{}` belongs to {owner} and is left. To take it from there: towpath adopt {name}",
+                foreign.identity
+            ));
+        }
+        let free = first.foreign.iter().filter(|foreign| foreign.owner.is_none());
+        free.map(|foreign| foreign.address.name.clone()).collect()
     } else {
         args.what.clone()
     };

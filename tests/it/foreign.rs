@@ -96,4 +96,12 @@ fn what_another_stack_owns_is_not_offered() {
     assert!(text.contains("it belongs to resource `first` of stack `other`") && !text.contains("[y/N]"), "{text}");
     assert!(text.contains("to take `net-first` over: towpath adopt first"), "{text}");
     assert_eq!(profiles(&aws), [("one".to_owned(), true), ("theirs".to_owned(), false)]);
+    let all = net.expect(0, &["adopt", "--all", "--yes", "--stack", STACK]);
+    assert!(
+        all.stderr.contains("`net-first` belongs to resource `first` of stack `other` and is left"),
+        "{}",
+        all.stderr
+    );
+    assert_eq!(profiles(&aws), [("one".to_owned(), true), ("two".to_owned(), true)]);
+    net.expect(0, &["plan", "--stack", "stacks/other.yaml"]);
 }

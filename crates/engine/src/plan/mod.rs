@@ -186,7 +186,7 @@ pub struct Foreign {
     pub address: Address,
     /// The object.
     pub identity: String,
-    /// The stack that owns it, if it has one.
+    /// The resource and stack that own it, in words, if it has an owner.
     pub owner: Option<String>,
 }
 

@@ -333,7 +333,7 @@ impl Cluster {
             (0, password, sealed)
         });
         let cluster = Self { own: own.to_owned(), data, launcher, installation, port, password, sealed };
-        cluster.clear(&folder);
+        Self::clear(&folder);
         if is_new {
             cluster.initialise()?;
         }
@@ -342,7 +342,7 @@ impl Cluster {
 
     /// Takes away what killed runs were making. An `initdb` outlives the run that called it and may be writing still:
     /// then the next run takes it away.
-    fn clear(&self, folder: &Path) {
+    fn clear(folder: &Path) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let is_aside = entry.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE));
             if is_aside && let Err(error) = fs::remove_dir_all(entry.path()) {
