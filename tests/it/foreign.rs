@@ -103,5 +103,6 @@ fn what_another_stack_owns_is_not_offered() {
         all.stderr
     );
     assert_eq!(profiles(&aws), [("one".to_owned(), true), ("two".to_owned(), true)]);
-    net.expect(0, &["plan", "--stack", "stacks/other.yaml"]);
+    let other = net.expect(3, &["plan", "--stack", "stacks/other.yaml"]);
+    assert!(other.stdout.contains("1 to create, 0 to change, 0 to delete, 1 unchanged"), "{}", other.stdout);
 }
