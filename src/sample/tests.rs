@@ -95,3 +95,18 @@ fn scale_zero_and_an_unwritable_folder_are_refused() {
     let error = club(1, 1, &file.path().join("below")).unwrap_err();
     assert!(error.to_string().starts_with("cannot write "), "{error}");
 }
+
+#[test]
+fn a_missing_folder_appears_whole_over_what_a_killed_run_left_however_it_is_named() {
+    for name in ["club", "club/"] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("club.part")).unwrap();
+        fs::write(dir.path().join("club.part/teams.csv.part"), "half").unwrap();
+        let written = club(1, 7, &dir.path().join(name)).unwrap();
+        let paths: Vec<PathBuf> = FILES.iter().map(|file| dir.path().join("club").join(file)).collect();
+        assert_eq!(written.iter().map(|file| file.path.clone()).collect::<Vec<_>>(), paths);
+        assert!(paths.iter().all(|path| path.exists()));
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["club"]);
+    }
+}
