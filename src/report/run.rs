@@ -103,9 +103,14 @@ impl<'output> Run<'output> {
             EventKind::StepBlocked { address, by, .. } => {
                 self.output.alert(&format!("  {} {address} not tried, because {by} failed", color.yellow("⊘")));
             }
-            EventKind::RunInterrupted { in_flight } => {
+            EventKind::RunInterrupted { in_flight, lease_lost } => {
+                let (why, again) = if *lease_lost {
+                    ("The lease is lost", "Interrupt to leave at once.")
+                } else {
+                    ("Interrupted", "Interrupt again to leave at once.")
+                };
                 self.output.alert(&format!(
-                    "Interrupted: nothing new is started; waiting for {} in flight. Interrupt again to leave at once.",
+                    "{why}: nothing new is started; waiting for {} in flight. {again}",
                     plural(*in_flight, "call")
                 ));
             }

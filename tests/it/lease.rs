@@ -102,6 +102,7 @@ fn another_machine_is_told_who_holds_the_stack_and_may_take_it_over() {
     let (code, text) = first.end();
     assert_eq!(code, 4, "{text}");
     assert!(text.contains("this run lost the stack's lease to apply of bob on "), "{text}");
+    assert!(!text.contains("Interrupted:"), "nobody has interrupted it: {text}");
     assert!(text.contains("hint: once nobody else is changing the stack: towpath apply"), "{text}");
     let third = eve.expect(1, &["apply", "--yes"]).stderr;
     assert!(third.contains("apply of bob on "), "{third}");

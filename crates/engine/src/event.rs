@@ -111,10 +111,12 @@ pub enum EventKind {
         /// The failed or blocked step before it.
         by: Address,
     },
-    /// An interrupt was seen: nothing new is started.
+    /// An interrupt was seen, or the lease was lost: nothing new is started.
     RunInterrupted {
         /// Steps still in flight.
         in_flight: usize,
+        /// Whether the loss of the lease was the reason, not a signal.
+        lease_lost: bool,
     },
     /// The run is over.
     RunFinished {

@@ -271,7 +271,7 @@ impl Run<'_> {
             let begun = self.begun.load(Ordering::SeqCst);
             if self.stops(lost) && !*told && begun > 0 {
                 *told = true;
-                self.tell(EventKind::RunInterrupted { in_flight: begun });
+                self.tell(EventKind::RunInterrupted { in_flight: begun, lease_lost: lost });
             }
             tokio::select! {
                 biased;

@@ -250,7 +250,12 @@ fn an_interrupt_starts_nothing_new_and_the_next_run_takes_up_what_was_begun() {
         let summary = summary.unwrap().unwrap();
         assert_eq!(summary.left, 1, "the task");
         assert_eq!(summary.in_progress, [Address::new("pipe/instance", "main")]);
-        assert!(scene.events().iter().any(|event| matches!(event.kind, EventKind::RunInterrupted { in_flight: 1 })));
+        assert!(
+            scene
+                .events()
+                .iter()
+                .any(|event| matches!(event.kind, EventKind::RunInterrupted { in_flight: 1, lease_lost: false }))
+        );
         scene.restart();
         let next = scene.plan(&stack, &Options::default()).await.unwrap();
         let actions: Vec<Action> = next.steps.iter().map(|step| step.action).collect();
