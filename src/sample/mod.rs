@@ -140,7 +140,7 @@ pub fn club(scale: u32, seed: u64, dir: &Path) -> Result<Vec<Written>, SampleErr
     let mut aside = dir.clone().into_os_string();
     aside.push(".part");
     let written = write(scale, seed, Path::new(&aside))?;
-    fs::rename(&aside, &dir).map_err(|source| SampleError::Write { path: dir.to_owned(), source })?;
+    fs::rename(&aside, &dir).map_err(|source| SampleError::Write { path: dir.clone(), source })?;
     let moved = |file: Written| Written { path: dir.join(file.path.file_name().unwrap_or_default()), rows: file.rows };
     Ok(written.into_iter().map(moved).collect())
 }
