@@ -69,11 +69,13 @@ async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Outpu
             return Ok(exit);
         }
     }
-    if !selection.targets.is_empty() || !selection.excludes.is_empty() {
-        return Ok(Exit::Done);
-    }
     let command = |verb: &str| format!("towpath {verb} --stack {}", session.project.source.path);
-    let (again, purge) = (command("destroy"), format!("{} --purge", command("down")));
-    let next = Next { again: &again, purge: Some(&purge) };
+    let part = |flag: &str, names: &[String]| names.iter().map(|name| format!(" {flag} {name}")).collect::<String>();
+    let part = part("--target", &selection.targets) + &part("--exclude", &selection.excludes);
+    let (again, purge) = (command("destroy") + &part, format!("{} --purge", command("down")));
+    let next = Next { again: &again, kept: &plan.kept, purge: Some(&purge) };
+    if !selection.targets.is_empty() || !selection.excludes.is_empty() {
+        return Ok(leftovers::kept(session, &observation, &next, output));
+    }
     leftovers::sweep(session, &before, &args.purge, args.consent, &next, output).await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use towpath_aws::sweep::{self, Names, Sort};
 use towpath_engine::observe::Observation;
-use towpath_engine::plan::{Action, Plan, Verb};
+use towpath_engine::plan::{Action, Note, Plan, Verb};
 use towpath_engine::value::Value;
 
 use super::apply::ask;
@@ -62,6 +62,8 @@ fn texts(value: &Value) -> Vec<String> {
 pub(super) struct Next<'a> {
     /// Deletes what the stack still owns.
     pub(super) again: &'a str,
+    /// What the plan has kept, and why.
+    pub(super) kept: &'a [Note],
     /// Deletes what AWS left, where a file tells of which stack.
     pub(super) purge: Option<&'a str>,
 }
@@ -77,7 +79,7 @@ pub(super) async fn sweep(
 ) -> Result<Exit, CliError> {
     let read = |fault| CliError::failed("cannot read what is left", &fault);
     let observation = plan::look(session, Verb::Destroy, &plan::remembered(session)?).await?;
-    let mut left = owned(session, &observation, next.again);
+    let mut left = owned(session, &observation, next);
     let names = names(session, before, &observation).await?;
     let mut found = lingering(session, &names, output).await?;
     let mut tasks = slots::gone(session, &observation).await?;
@@ -112,8 +114,23 @@ pub(super) async fn sweep(
     Ok(if left.is_empty() { Exit::Done } else { Exit::Leftovers })
 }
 
+/// Lists what a destruction of a part was to delete and has left. The observation is the one that it was planned by.
+pub(super) fn kept(session: &Session, observation: &Observation, next: &Next<'_>, output: &Output) -> Exit {
+    let mut left = owned(session, observation, next);
+    left.retain(|one| {
+        let is_it = |note: &Note| note.address.kind == one.what && note.text.contains(&format!("`{}`", one.name));
+        next.kept.iter().any(is_it)
+    });
+    if left.is_empty() {
+        return Exit::Done;
+    }
+    report::show(&left, output);
+    Exit::Leftovers
+}
+
 /// What still carries the stack's tags.
-fn owned(session: &Session, observation: &Observation, again: &str) -> Vec<Leftover> {
+fn owned(session: &Session, observation: &Observation, next: &Next<'_>) -> Vec<Leftover> {
+    let again = next.again;
     let mut left = Vec::new();
     for (kind, objects) in &observation.objects {
         for object in
@@ -122,9 +139,15 @@ fn owned(session: &Session, observation: &Observation, again: &str) -> Vec<Lefto
             let registered = session.registry.get(kind);
             let price = registered.and_then(|kind| kind.price(&object.state));
             let manager = registered.and_then(|kind| kind.managed_by(object));
-            let (about, delete) = match manager {
-                None => ("still bears the stack's tags".to_owned(), again.to_owned()),
-                Some(manager) => (
+            let resource = object.owner().map(|(_, resource)| resource);
+            let is_it = |note: &&Note| note.address.kind == *kind && Some(note.address.name.as_str()) == resource;
+            let kept = next.kept.iter().find(is_it);
+            let (about, delete) = match (manager, kept) {
+                (None, None) => ("still bears the stack's tags".to_owned(), again.to_owned()),
+                (None, Some(kept)) => {
+                    (format!("bears the stack's tags; {}", kept.text), format!("free it, then: {again}"))
+                }
+                (Some(manager), _) => (
                     format!(
                         "bears the stack's tags, and is managed by {manager}, through which alone it can be deleted"
                     ),

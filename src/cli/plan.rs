@@ -10,7 +10,7 @@ use towpath_engine::journal::{Entry, Journal, Record, Replay, replay};
 use towpath_engine::kind::{Object, Place, tag};
 use towpath_engine::observe::{Observation, observe};
 use towpath_engine::plan::saved::Saved;
-use towpath_engine::plan::{BuildInput, Options, Plan, Verb, build};
+use towpath_engine::plan::{BuildInput, Options, Plan, Verb, build, holding};
 use towpath_engine::preflight::preflight;
 
 use super::lease::Held;
@@ -80,18 +80,24 @@ pub(super) async fn make(
     let place = session.locate().await?;
     let replay = remembered(session)?;
     let options = options(session, selection, verb, Vec::new());
-    let look_and_build = async || {
+    let look_and_build = async |replay: &Replay| {
         output.bar("observe", "reading what is there", None);
-        let observed = look(session, verb, &replay).await;
+        let observed = look(session, verb, replay).await;
         output.finish("observe");
-        observed.map(|observation| (build(&input(session, &place, &options, &replay, &observation)), observation))
+        observed.map(|observation| (build(&input(session, &place, &options, replay, &observation)), observation))
     };
     session.cloud.read_tags_in_bulk(verb == Verb::Apply);
-    let (mut plan, mut observation) = look_and_build().await?;
+    let (mut plan, mut observation) = look_and_build(&replay).await?;
     session.cloud.read_tags_in_bulk(false);
     // The index of tags lags behind: it may say that there is nothing to do, and nothing else.
     if session.cloud.has_read_tags_in_bulk() && !(plan.is_empty() && plan.is_allowed()) {
-        (plan, observation) = look_and_build().await?;
+        (plan, observation) = look_and_build(&replay).await?;
+    }
+    // What others have in the way of a deletion may be of kinds that the stack does not use.
+    let mut wider = replay.clone();
+    wider.kinds.extend(holding(&plan, &session.registry).into_iter().map(str::to_owned));
+    if wider.kinds.iter().any(|kind| !observation.objects.contains_key(kind)) {
+        (plan, observation) = look_and_build(&wider).await?;
     }
     if verb == Verb::Apply {
         feasible(session, &plan, &observation).await?;

@@ -172,7 +172,7 @@ async fn destroy(session: &Session, held: &Held, args: &ReapArgs, output: &Outpu
         }
     }
     // The file at hand, if there is one, is of another stack: no command of it may be named.
-    let next = Next { again: "towpath reap", purge: None };
+    let next = Next { again: "towpath reap", kept: &plan.kept, purge: None };
     leftovers::sweep(session, &before, &Purge::default(), args.consent, &next, output).await
 }
 

@@ -47,20 +47,46 @@ fn endpoints_of_a_network_come_change_and_go() {
 }
 
 #[test]
-fn what_keeps_a_network_from_being_deleted_is_named() {
+fn what_others_have_in_a_network_is_named_before_anything_is_done() {
     let harbour = TestEnvironment::empty();
-    let stack = "stack: harbour\ntarget: sandbox\nresources:\n  network: {kind: ec2/vpc, cidr: 10.20.0.0/16}\n  gate: {kind: ec2/security_group, vpc: network, description: who may pass}\n";
+    let stack = "stack: harbour\ntarget: sandbox\nresources:\n  network: {kind: ec2/vpc, cidr: 10.20.0.0/16}\n  pier: {kind: ec2/subnet, vpc: network, cidr: 10.20.1.0/24, zone: eu-north-1a}\n";
     harbour.write("stacks/harbour.yaml", stack);
     harbour.expect(0, &["apply", "--yes"]);
-    // Somebody makes the group his own.
     let aws = Aws::of(&harbour);
-    let groups = aws.ec2("Action=DescribeSecurityGroups&Filter.1.Name=group-name&Filter.1.Value.1=harbour-gate");
-    let id = groups.split("<groupId>").nth(1).unwrap().split('<').next().unwrap();
-    aws.ec2(&format!("Action=DeleteTags&ResourceId.1={id}&Tag.1.Key=towpath:stack"));
-    harbour.edit("stacks/harbour.yaml", "10.20.0.0/16", "10.20.0.0/17");
-    let held = harbour.expect(4, &["apply", "--yes"]);
-    assert!(held.stderr.contains(&format!("held by security group {id} (harbour-gate)")), "{}", held.stderr);
+    let vpcs = aws.ec2("Action=DescribeVpcs&Filter.1.Name=tag:towpath:stack&Filter.1.Value.1=harbour");
+    let vpc = vpcs.split("<vpcId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let made = aws.ec2(&format!("Action=CreateSecurityGroup&GroupName=gate&GroupDescription=theirs&VpcId={vpc}"));
+    let id = made.split("<groupId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+
+    // To make the network again would tear the subnet down first and get stuck.
+    harbour.edit("stacks/harbour.yaml", "cidr: 10.20.0.0/16", "cidr: 10.20.0.0/17");
+    let group = format!("is used by ec2/security_group `{id}` `gate` (not this stack's)");
+    for arguments in [&["plan"][..], &["apply", "--yes"]] {
+        let refused = harbour.run(arguments);
+        let told = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(told.contains(&format!("`{vpc}` cannot be made again while it {group}")), "{told}");
+        assert!(told.contains("--exclude network"), "{told}");
+    }
+    assert!(aws.ec2("Action=DescribeSubnets").contains("10.20.1.0/24"), "nothing was done");
+
+    // Another plan was made before the group: the run names it, too.
     aws.ec2(&format!("Action=DeleteSecurityGroup&GroupId={id}"));
-    harbour.expect(0, &["apply", "--yes"]);
-    harbour.expect(0, &["plan"]);
+    harbour.edit("stacks/harbour.yaml", "  network: {kind", "  network: {timeouts: {delete: 20s}, kind");
+    harbour.expect(3, &["plan", "--out", "saved.json"]);
+    let made = aws.ec2(&format!("Action=CreateSecurityGroup&GroupName=gate&GroupDescription=theirs&VpcId={vpc}"));
+    let id = made.split("<groupId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let held = harbour.expect(4, &["apply", "saved.json"]);
+    assert!(held.stderr.contains(&format!("held by security group {id} (gate)")), "{}", held.stderr);
+
+    // A destroy leaves the network, does the rest, and says what is in the way.
+    let left = harbour.expect(5, &["destroy", "--yes"]);
+    assert!(
+        left.stdout.contains(&format!("cannot be deleted while it is used by ec2/security_group `{id}`")),
+        "{}",
+        left.stdout
+    );
+    assert!(left.stdout.contains("free it, then: towpath destroy"), "{}", left.stdout);
+    aws.ec2(&format!("Action=DeleteSecurityGroup&GroupId={id}"));
+    harbour.expect(0, &["destroy", "--yes"]);
+    assert!(!aws.ec2("Action=DescribeVpcs").contains(&vpc));
 }

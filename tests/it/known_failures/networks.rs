@@ -117,19 +117,25 @@ fn foreign_instance(aws: &Aws) -> Value {
 #[test]
 fn what_others_still_use_is_named_and_goes_once_they_are_gone() {
     let mut small = alone("");
-    small.edit(STACK, "  guard: {", "  guard: {timeouts: {delete: 20s}, ");
-    small.edit(STACK, "  subnets: {", "  subnets: {timeouts: {delete: 20s}, ");
     let wire = Wire::tap(&mut small);
     small.expect(0, &["apply", "--yes"]);
     let theirs = foreign_instance(&wire.aws);
-    let refused = small.expect(4, &["destroy", "--yes"]);
-    assert!(refused.stderr.contains("held by replication instance theirs"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("DMSNetworkInterface"), "{}", refused.stderr);
+    let part = small.expect(5, &["destroy", "--target", "guard", "--yes"]);
+    assert!(
+        part.stdout.contains("free it, then: towpath destroy --stack stacks/small.yaml --target guard"),
+        "{}",
+        part.stdout
+    );
+    let left = small.expect(5, &["destroy", "--yes"]);
+    for kept in ["dms/subnet_group.subnets: `small-subnets`", "ec2/security_group.guard: `sg-"] {
+        let line = left.stdout.lines().find(|line| line.contains(kept)).unwrap_or_else(|| panic!("{}", left.stdout));
+        assert!(line.contains("while it is used by dms/replication_instance `theirs` (not this stack's)"), "{line}");
+    }
     assert!(wire.of("ec2:DetachNetworkInterface").is_empty(), "an interface in use is left alone");
+    assert!(wire.of("dms:DeleteReplicationSubnetGroup").is_empty(), "nothing is tried in vain");
     assert_eq!(interfaces(&wire.aws), 1);
     let gone = json!({"ReplicationInstanceArn": theirs["ReplicationInstanceArn"]});
     wire.aws.dms("DeleteReplicationInstance", &gone).unwrap();
-    small.edit(STACK, "  guard: {timeouts: {delete: 20s}, ", "  guard: {");
     small.expect(0, &["destroy", "--yes"]);
     assert_eq!(interfaces(&wire.aws), 0);
 }
@@ -137,7 +143,6 @@ fn what_others_still_use_is_named_and_goes_once_they_are_gone() {
 #[test]
 fn an_instance_with_a_task_of_another_tool_is_not_deleted_under_it() {
     let mut small = TestEnvironment::small();
-    small.edit(STACK, "    class: dms.t3.micro", "    timeouts: {delete: 20s}\n    class: dms.t3.micro");
     let wire = Wire::tap(&mut small);
     small.expect(0, &["apply", "--yes"]);
     let ours = super::task(&wire.aws);
@@ -147,12 +152,14 @@ fn an_instance_with_a_task_of_another_tool_is_not_deleted_under_it() {
         "ReplicationInstanceArn": ours["ReplicationInstanceArn"],
     });
     let made = wire.aws.dms("CreateReplicationTask", &theirs).unwrap();
-    let refused = small.expect(4, &["destroy", "--yes"]);
-    assert!(refused.stderr.contains("held by replication task theirs"), "{}", refused.stderr);
+    let left = small.expect(5, &["destroy", "--yes"]);
+    let held = "cannot be deleted while it is used by dms/replication_task `theirs` (not this stack's)";
+    assert!(left.stdout.contains(held), "{}", left.stdout);
+    assert!(wire.of("dms:DeleteReplicationInstance").is_empty(), "nothing is tried in vain");
+    assert_eq!(wire.of("dms:DeleteReplicationTask").len(), 1, "the rest is done");
     let task = json!({"ReplicationTaskArn": made["ReplicationTask"]["ReplicationTaskArn"]});
     wire.aws.dms("DeleteReplicationTask", &task).unwrap();
     super::until(|| wire.aws.dms("DescribeReplicationTasks", &json!({})).unwrap()["ReplicationTasks"] == json!([]));
-    small.edit(STACK, "    timeouts: {delete: 20s}\n", "");
     small.expect(0, &["destroy", "--yes"]);
     assert_eq!(wire.aws.dms("DescribeReplicationInstances", &json!({})).unwrap()["ReplicationInstances"], json!([]));
 }

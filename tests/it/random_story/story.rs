@@ -24,6 +24,9 @@ const RUNS: usize = 6;
 
 const PLAN: &str = "story.plan";
 
+/// What a run says of objects that it leaves because somebody else uses them.
+const HELD: &str = "while it is used by ";
+
 static ALLOW: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"--allow-data-loss (\S+)").unwrap());
 static FOREIGN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(\S+/\S+)\.(\S+): `([^`]+)` exists and is not this stack's").unwrap());
@@ -378,10 +381,16 @@ impl Story {
             let arguments: Vec<&str> = [step.verb, "--yes"].into_iter().chain(allows).collect();
             let played = self.run(step.which, &arguments, &Accident::default())?;
             match played.code {
+                Some(0 | 5) if played.text.contains(HELD) && self.clear(step, &played.text) => {}
                 Some(0) => return self.is_empty(step, &played.text),
                 Some(5) if step.verb == "destroy" => return Ok(()),
-                _ if played.text.contains("the plan is refused") => self.refused(step, &played.text)?,
-                _ => self.clear(step, &played.text),
+                _ if played.text.contains("the plan is refused") => {
+                    self.clear(step, &played.text);
+                    self.refused(step, &played.text)?;
+                }
+                _ => {
+                    self.clear(step, &played.text);
+                }
             }
             last = played.text;
         }
@@ -389,14 +398,19 @@ impl Story {
     }
 
     /// What is not known to be the stack's any more and keeps something of it from being deleted goes, if the
-    /// run has named it.
-    fn clear(&mut self, step: &mut Step, text: &str) {
-        let named = |object: &Object| text.contains("(held by ") && text.contains(&object.id);
+    /// run has named it. Whether something went.
+    fn clear(&mut self, step: &mut Step, text: &str) -> bool {
+        let is_held = text.contains("(held by ") || text.contains(HELD);
+        let named =
+            |object: &Object| is_held && (text.contains(&object.id) || text.contains(&format!("`{}`", object.name)));
+        let mut went = false;
         for object in self.account().into_iter().filter(|object| step.untagged.contains(&object.id) && named(object)) {
             let answer = outsider::delete(&Quiet::of(&self.project).client(), &object);
             self.note(format!("* somebody deletes {}, which is in the way: {answer:?}", object.name));
             step.deleted.insert(object.tag("towpath:resource").to_owned());
+            went |= answer.is_ok();
         }
+        went
     }
 
     /// Nothing is left to do after a run that said so, and what it kept it has named.

@@ -34,6 +34,7 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = {
         "refers_to": { "kinds": ["dms/subnet_group"], "attribute": "name" },
+        "holds": { "dms/subnet_group": "name" },
     }))]
     pub subnet_group: Option<String>,
     /// Security groups of its network interfaces.

@@ -33,6 +33,7 @@ pub struct Spec {
     /// The `dms/data_provider` to convert from.
     #[schemars(extend("x-towpath" = {
         "refers_to": { "kinds": ["dms/data_provider"], "attribute": "name" },
+        "holds": { "dms/data_provider": "name" },
     }))]
     pub source: String,
     /// The secret with the source's credentials.
@@ -50,6 +51,7 @@ pub struct Spec {
     /// The `dms/data_provider` to convert to.
     #[schemars(extend("x-towpath" = {
         "refers_to": { "kinds": ["dms/data_provider"], "attribute": "name" },
+        "holds": { "dms/data_provider": "name" },
     }))]
     pub target: String,
     /// The secret with the target's credentials.
@@ -67,6 +69,7 @@ pub struct Spec {
     /// The `dms/instance_profile` it runs with.
     #[schemars(extend("x-towpath" = {
         "refers_to": { "kinds": ["dms/instance_profile"], "attribute": "name" },
+        "holds": { "dms/instance_profile": "name" },
     }))]
     pub instance_profile: String,
     /// Transformation rules of the conversion, in DMS's own form.

@@ -45,12 +45,14 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "position and loaded tables belong to the two endpoints",
         "refers_to": { "kinds": ["dms/endpoint"], "attribute": "arn", "physical": ["arn:"] },
+        "holds": { "dms/endpoint": "arn" },
     }))]
     pub source: String,
     /// The `dms/endpoint` to write.
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "position and loaded tables belong to the two endpoints",
         "refers_to": { "kinds": ["dms/endpoint"], "attribute": "arn", "physical": ["arn:"] },
+        "holds": { "dms/endpoint": "arn" },
     }))]
     pub target: String,
     /// Whether existing rows, later changes or both are carried.
@@ -86,6 +88,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "its capacity keeps its subnets for life",
         "refers_to": { "kinds": ["dms/subnet_group"], "attribute": "name" },
+        "holds": { "dms/subnet_group": "name" },
     }))]
     pub subnet_group: Option<String>,
     /// Security groups of its network interfaces. Default: the VPC's default group.
@@ -93,6 +96,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "compare": "set",
         "refers_to": { "kinds": ["ec2/security_group"], "attribute": "id", "physical": ["sg-"] },
+        "holds": { "ec2/security_group": "id" },
     }))]
     pub security_groups: Option<Vec<String>>,
     /// The ARN of the key that encrypts its storage. Default: the account's `aws/dms` key.
@@ -287,7 +291,7 @@ impl Kind for ReplicationConfig {
         if let Some(map) = state.as_object_mut()
             && map.get("multi_az") == Some(&json!(true))
         {
-            map.remove("availability_zone");
+            map.shift_remove("availability_zone");
         }
         found.without(state, &json!({ "multi_az": false, "min_capacity_units": 1 }))
     }

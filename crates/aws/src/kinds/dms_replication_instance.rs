@@ -52,6 +52,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "ModifyReplicationInstance has no subnet group",
         "refers_to": { "kinds": ["dms/subnet_group"], "attribute": "name" },
+        "holds": { "dms/subnet_group": "name" },
     }))]
     pub subnet_group: Option<String>,
     /// Security groups of its network interface. Default: the VPC's default group.
@@ -59,6 +60,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "compare": "set",
         "refers_to": { "kinds": ["ec2/security_group"], "attribute": "id", "physical": ["sg-"] },
+        "holds": { "ec2/security_group": "id" },
     }))]
     pub security_groups: Option<Vec<String>>,
     /// Whether it has a public address. Default: `false` (AWS's own default is `true`).
@@ -345,7 +347,7 @@ impl Kind for ReplicationInstance {
                 map.remove(field).filter(|_| !upgrades).and_then(|value| map.insert(field.to_owned(), value));
             }
             if zones {
-                map.remove("availability_zone");
+                map.shift_remove("availability_zone");
             }
         }
         spec

@@ -40,18 +40,21 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "group": "instance", "rule": "MoveReplicationTask",
         "refers_to": { "kinds": ["dms/replication_instance"], "attribute": "arn", "physical": ["arn:"] },
+        "holds": { "dms/replication_instance": "arn" },
     }))]
     pub instance: String,
     /// The `dms/endpoint` to read.
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "ModifyReplicationTask has no endpoints",
         "refers_to": { "kinds": ["dms/endpoint"], "attribute": "arn", "physical": ["arn:"] },
+        "holds": { "dms/endpoint": "arn" },
     }))]
     pub source: String,
     /// The `dms/endpoint` to write.
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "ModifyReplicationTask has no endpoints",
         "refers_to": { "kinds": ["dms/endpoint"], "attribute": "arn", "physical": ["arn:"] },
+        "holds": { "dms/endpoint": "arn" },
     }))]
     pub target: String,
     /// Whether existing rows, later changes or both are carried.
@@ -224,7 +227,7 @@ impl Kind for ReplicationTask {
         dms_work::declare(&mut state);
         if let Some(map) = state.as_object_mut() {
             // Where a run began is its history, not its declaration.
-            map.remove("cdc_start_position");
+            map.shift_remove("cdc_start_position");
         }
         found.without(state, &json!({}))
     }

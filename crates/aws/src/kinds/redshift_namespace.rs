@@ -342,7 +342,7 @@ impl Kind for Namespace {
             if admin == "managed" {
                 *admin = json!({ "managed": true });
             } else if let Some(user) = admin.as_object_mut() {
-                let has_password = user.remove("password").is_some();
+                let has_password = user.shift_remove("password").is_some();
                 user.entry("managed").or_insert(json!(!has_password));
             }
         }

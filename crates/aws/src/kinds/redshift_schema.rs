@@ -264,7 +264,7 @@ impl Kind for Schema {
     fn declare(&self, found: &Found<'_>, mut state: Value) -> Value {
         let is_first = !text(found.object, "name").unwrap_or_default().contains('.');
         if let Some(map) = state.as_object_mut().filter(|_| is_first) {
-            map.remove("database");
+            map.shift_remove("database");
         }
         found.without(state, &json!({ "quota": UNLIMITED }))
     }

@@ -39,6 +39,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "UpdateWorkgroup has no namespace",
         "refers_to": { "kinds": ["redshift/namespace"], "attribute": "name" },
+        "holds": { "redshift/namespace": "name" },
     }))]
     pub namespace: String,
     /// Base capacity in RPU: 4, 8 to 512 in steps of 8, or in large regions up to 1024 in steps of
@@ -61,6 +62,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "compare": "set", "group": "subnets",
         "refers_to": { "kinds": ["ec2/subnet"], "attribute": "id", "physical": ["subnet-"], "words": ["default"] },
+        "holds": { "ec2/subnet": "id" },
     }))]
     pub subnets: Option<Subnets>,
     /// Security groups of its network interfaces. Default: the VPC's default group.
@@ -68,6 +70,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "compare": "set", "group": "security_groups",
         "refers_to": { "kinds": ["ec2/security_group"], "attribute": "id", "physical": ["sg-"] },
+        "holds": { "ec2/security_group": "id" },
     }))]
     pub security_groups: Option<Vec<String>>,
     /// The port: 5431 to 5455 or 8191 to 8215. Default: 5439.

@@ -32,6 +32,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "a subnet cannot move to another VPC",
         "refers_to": { "kinds": ["ec2/vpc"], "attribute": "id", "physical": ["vpc-"], "words": ["default"] },
+        "holds": { "ec2/vpc": "id" },
     }))]
     pub vpc: String,
     /// The addresses, a part of the VPC's, `/16` to `/28`.

@@ -49,6 +49,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "ModifyVpcEndpoint has no VpcId",
         "refers_to": { "kinds": ["ec2/vpc"], "attribute": "id", "physical": ["vpc-"], "words": ["default"] },
+        "holds": { "ec2/vpc": "id" },
     }))]
     pub vpc: String,
     /// The service: `s3`, `secretsmanager`, `logs`, `redshift-serverless`, or in full
@@ -69,6 +70,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "compare": "set",
         "refers_to": { "kinds": ["ec2/subnet"], "attribute": "id", "physical": ["subnet-"], "words": ["default"] },
+        "holds": { "ec2/subnet": "id" },
     }))]
     pub subnets: Option<Vec<String>>,
     /// Who may use an interface: port 443 must be open in them. Default: the VPC's default group.
@@ -76,6 +78,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "compare": "set",
         "refers_to": { "kinds": ["ec2/security_group"], "attribute": "id", "physical": ["sg-"] },
+        "holds": { "ec2/security_group": "id" },
     }))]
     pub security_groups: Option<Vec<String>>,
     /// Whether the service's public name leads to the interface. Needs `dns_hostnames` of the VPC. Default: true for an

@@ -1,6 +1,8 @@
 //! The facts about kinds and their fields: what a change does, how values compare, how long
 //! things take and what they cost. Plain data; what follows from a fact is the engine's decision.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What happens to a field's object when the field changes.
@@ -70,6 +72,9 @@ pub struct FieldFacts {
     pub group: String,
     /// Set where the field (or each item of the list) names another resource.
     pub refers_to: Option<RefersTo>,
+    /// By kind the output by which the value, or anything in it, names objects that the service does not
+    /// delete while they are named.
+    pub holds: BTreeMap<String, String>,
     /// The value is a CIDR block and must be one.
     pub cidr: bool,
     /// The value would be a secret: a literal is refused, only a `SecretSource` is taken.

@@ -165,6 +165,7 @@ pub fn build(input: &BuildInput<'_>) -> Plan {
     builder.orphans();
     builder.untagged();
     builder.leave_managed();
+    builder.leave_held();
     builder.protect();
     steps::lay_out(builder)
 }

@@ -47,7 +47,7 @@ impl Builder<'_> {
     }
 
     /// Leaves what those that are left use: no service deletes what is in use.
-    fn leave_used(&mut self, mut left: BTreeSet<usize>) {
+    pub(super) fn leave_used(&mut self, mut left: BTreeSet<usize>) {
         let users = Users::of(self);
         let goes = |fate: &Fate| matches!(fate, Fate::Delete { .. } | Fate::Release { .. });
         let next = |builder: &Self, left: &BTreeSet<usize>| {

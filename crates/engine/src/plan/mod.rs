@@ -6,6 +6,7 @@ mod build;
 mod decide;
 mod edges;
 mod graph;
+mod held;
 mod live;
 mod managed;
 pub mod saved;
@@ -18,6 +19,7 @@ mod written;
 
 pub use build::{BuildInput, Options, Verb, build, drift};
 pub use graph::critical_path;
+pub use held::holding;
 pub use settle::settle;
 pub use standing::standing;
 pub(crate) use steps::seconds;

@@ -765,3 +765,47 @@ fn what_a_service_manages_is_neither_changed_nor_deleted_and_what_it_uses_stays(
         assert!(deleted.contains(&"load") && deleted.contains(&"main"), "{deleted:?}");
     });
 }
+
+#[test]
+fn what_others_hold_stays_with_what_it_uses_and_is_not_made_again() {
+    let theirs = |scene: &Scene| {
+        scene.cloud.tamper("pipe/task", "shop-load", |_, tags, _| {
+            tags.insert(tag::STACK.to_owned(), "other".to_owned());
+        });
+    };
+    // The task of another stack works on the instance and reads the endpoint of this one.
+    let without_task = "    pipe/task load instance=@main.arn source=@source.arn mode=full\n";
+    let holder =
+        "`shop-main` cannot be deleted while it is used by pipe/task `shop-load` (resource `load` of stack `other`)";
+    block_on(async {
+        let scene = Scene::new();
+        scene.apply(&edited(&[]), &Options::default()).await;
+        theirs(&scene);
+        let mine = edited(&[(without_task, "")]);
+        let plan = scene.plan(&mine, &destroy(&["staging", "house"])).await.unwrap();
+        let kept = |name: &str| plan.kept.iter().find(|note| note.address.name == name).map(|note| note.text.as_str());
+        assert_eq!(kept("main"), Some(holder));
+        let deleted: Vec<&str> = plan.steps.iter().map(|step| step.address.name.as_str()).collect();
+        for stays in ["main", "source", "web", "net", "staging"] {
+            assert!(kept(stays).is_some() && !deleted.contains(&stays), "{stays}: {:?}, {deleted:?}", plan.kept);
+        }
+        for goes in ["house", "wide", "cap"] {
+            assert!(deleted.contains(&goes), "{goes}: {deleted:?}");
+        }
+        assert_eq!(plan.refused, [], "what stays loses nothing");
+
+        // Neither does the plan make it again under them; what may change in place does.
+        let again = edited(&[(without_task, ""), ("zone=a", "zone=b"), ("host=db1", "host=db2")]);
+        let plan = scene.plan(&again, &Options::default()).await.unwrap();
+        let refused: Vec<String> = plan.refused.iter().map(|note| format!("{}: {}", note.address, note.text)).collect();
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert!(refused[0].starts_with("pipe/instance.main: `shop-main` cannot be made again while it is used by"));
+        assert!(refused[0].ends_with("--exclude main"), "{refused:?}");
+        assert!(holding(&plan, &scene.registry).contains("pipe/task"));
+
+        // Once it is on its way out it holds nothing.
+        scene.cloud.vanish("pipe/task", "shop-load");
+        let plan = scene.plan(&mine, &destroy(&["staging", "house"])).await.unwrap();
+        assert!(plan.kept.iter().all(|note| note.address.kind == "iam/role"), "{:?}", plan.kept);
+    });
+}

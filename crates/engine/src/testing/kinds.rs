@@ -48,6 +48,12 @@ fn refers(kind: &str, attribute: &str) -> FieldFacts {
     FieldFacts { refers_to: refers_to.ok(), ..plain() }
 }
 
+/// A reference for which the service does not delete its target.
+fn holds(kind: &str, attribute: &str) -> FieldFacts {
+    let holds = std::iter::once((kind.to_owned(), attribute.to_owned())).collect();
+    FieldFacts { holds, ..refers(kind, attribute) }
+}
+
 fn loosely(kind: &str, attribute: &str) -> FieldFacts {
     let mut facts = refers(kind, attribute);
     if let Some(refers) = &mut facts.refers_to {
@@ -98,7 +104,7 @@ pub(super) fn all() -> Vec<FakeKind> {
             "net/group",
             assigned(facts(2.0, 1.0, 2.0)),
             vec![
-                ("network", FieldFacts { change: Change::Replace, ..refers("net/network", "id") }),
+                ("network", FieldFacts { change: Change::Replace, ..holds("net/network", "id") }),
                 ("about", replaced("a description is for ever")),
                 ("ports", list),
                 ("peer", loosely("net/group", "id")),
@@ -134,7 +140,7 @@ fn pipe() -> Vec<FakeKind> {
             vec![
                 ("class", plain()),
                 ("zone", replaced("CreateInstance only")),
-                ("groups", FieldFacts { compare: Compare::Set, ..refers("net/group", "id") }),
+                ("groups", FieldFacts { compare: Compare::Set, ..holds("net/group", "id") }),
             ],
         ),
         kind(
@@ -155,8 +161,8 @@ fn pipe() -> Vec<FakeKind> {
                 "pipe/task",
                 Facts { pauses: Pauses::Itself, ..facts(20.0, 15.0, 10.0) },
                 vec![
-                    ("instance", refers("pipe/instance", "arn")),
-                    ("source", FieldFacts { change: Change::Replace, ..refers("pipe/endpoint", "arn") }),
+                    ("instance", holds("pipe/instance", "arn")),
+                    ("source", FieldFacts { change: Change::Replace, ..holds("pipe/endpoint", "arn") }),
                     ("mode", plain()),
                     ("position", FieldFacts { loses: Some("the position in the log".to_owned()), ..plain() }),
                 ],
@@ -176,7 +182,7 @@ fn plan() -> Vec<FakeKind> {
         kind(
             "plan/project",
             facts(1.0, 1.0, 1.0),
-            vec![("from", refers("plan/address", "arn")), ("to", refers("plan/address", "arn")), ("about", plain())],
+            vec![("from", holds("plan/address", "arn")), ("to", holds("plan/address", "arn")), ("about", plain())],
         ),
     ]
 }

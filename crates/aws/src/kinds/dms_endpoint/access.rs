@@ -121,7 +121,7 @@ pub(super) fn declare(found: &Found<'_>, mut state: Value) -> Value {
     let is_managed = found.referred.get("workgroup").is_some_and(|one| one.outputs.contains_key("admin_secret_arn"));
     if let Some(map) = state.as_object_mut() {
         if !by_name {
-            map.remove("workgroup");
+            map.shift_remove("workgroup");
         }
         if let Some(connection) = map.get_mut("connection").and_then(Value::as_object_mut) {
             let has_secret = connection.contains_key("secret");

@@ -19,6 +19,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "a security group cannot move to another VPC",
         "refers_to": { "kinds": ["ec2/vpc"], "attribute": "id", "physical": ["vpc-"], "words": ["default"] },
+        "holds": { "ec2/vpc": "id" },
     }))]
     pub vpc: Option<VpcChoice>,
     /// What the group is for. Default: a sentence that names the stack's resource.
@@ -29,11 +30,11 @@ pub struct Spec {
     pub description: Option<String>,
     /// What may come in. Default: nothing is said about it, so nothing may.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "compare": "set" }))]
+    #[schemars(extend("x-towpath" = { "compare": "set", "holds": { "ec2/security_group": "id" } }))]
     pub ingress: Option<Vec<Ingress>>,
     /// What may go out. Default: nothing is said about it, so EC2's rule for everything stays.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "compare": "set" }))]
+    #[schemars(extend("x-towpath" = { "compare": "set", "holds": { "ec2/security_group": "id" } }))]
     pub egress: Option<Vec<Egress>>,
 }
 
