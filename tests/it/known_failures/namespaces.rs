@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::house::{STACK, apply, house, namespace, settled};
 use crate::aws::Aws;
+use crate::env::TestEnvironment;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/dms-access-for-endpoint";
 
@@ -46,4 +47,17 @@ fn a_database_that_is_told_late_is_no_difference() {
     house.edit(STACK, "database: club", "database: boats");
     let plan = house.expect(3, &["plan"]);
     assert!(plan.stdout.contains("UpdateNamespace has no dbName"), "{}", plan.stdout);
+}
+
+#[test]
+fn a_database_that_is_not_told_yet_is_not_taken_for_the_usual_one() {
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes", "--fault", "stale-list@redshift-serverless:GetNamespace#1"]);
+    let aws = Aws::of(&small);
+    let database = namespace(&aws)["dbName"].clone();
+    assert_ne!(database, "dev");
+    let endpoints = aws.dms("DescribeEndpoints", &json!({})).unwrap();
+    let endpoints = endpoints["Endpoints"].as_array().unwrap();
+    let target = endpoints.iter().find(|endpoint| endpoint["EndpointType"] == "TARGET").unwrap();
+    assert_eq!(target["DatabaseName"], database);
 }

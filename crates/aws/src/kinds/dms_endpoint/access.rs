@@ -19,7 +19,6 @@ use towpath_engine::value::{Value, is_unknown};
 use super::Spec;
 use crate::cloud::Cloud;
 use crate::fault::fault;
-use crate::kinds::redshift_common;
 
 /// Where a database is and who may enter it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -225,10 +224,16 @@ async fn of_workgroup(cloud: &Cloud, name: &str, has_own: bool) -> Result<Access
     let namespace = answer.map_err(fault("redshift-serverless:GetNamespace"))?.namespace;
     let namespace = namespace.ok_or_else(|| invalid("the service answered without a namespace"))?;
     let endpoint = workgroup.endpoint;
+    // hashicorp/terraform-provider-aws#39273: the database is told once there is a workgroup. Until every server knows of
+    // it, an answer without one says nothing about the database, which may well be another than the usual one.
+    let database = namespace.db_name.ok_or_else(|| {
+        let message = "the namespace does not tell its database yet";
+        Fault::local(FaultClass::NotPropagated, "redshift-serverless:GetNamespace", message)
+    })?;
     let mut access = Access {
         host: endpoint.as_ref().and_then(|endpoint| endpoint.address.clone()),
         port: endpoint.as_ref().and_then(|endpoint| endpoint.port).or(workgroup.port),
-        database: Some(namespace.db_name.unwrap_or_else(|| redshift_common::FIRST_DATABASE.to_owned())),
+        database: Some(database),
         ..Access::default()
     };
     if has_own {
