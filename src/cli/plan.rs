@@ -10,7 +10,7 @@ use towpath_engine::journal::{Entry, Journal, Record, Replay, replay};
 use towpath_engine::kind::{Object, Place, tag};
 use towpath_engine::observe::{Observation, observe};
 use towpath_engine::plan::saved::Saved;
-use towpath_engine::plan::{BuildInput, Options, Plan, Verb, build, holding};
+use towpath_engine::plan::{BuildInput, Options, Plan, Verb, build, holding, is_used_by};
 use towpath_engine::preflight::preflight;
 
 use super::lease::Held;
@@ -172,7 +172,8 @@ fn is_own(session: &Session, object: &Object) -> bool {
 /// every kind.
 pub(super) async fn keep_seen(session: &Session, held: &Held, observation: &Observation) -> Result<(), CliError> {
     let replay = remembered(session)?;
-    let seen = observation.objects.iter().filter(|(_, objects)| objects.iter().any(|object| is_own(session, object)));
+    let counts = |object: &Object| is_own(session, object) || is_used_by(object, &session.stack.name);
+    let seen = observation.objects.iter().filter(|(_, objects)| objects.iter().any(counts));
     let kinds: Vec<String> = seen.map(|(kind, _)| kind.clone()).filter(|kind| !replay.kinds.contains(kind)).collect();
     let runs: Vec<String> = runs(session, observation).difference(&replay.runs).cloned().collect();
     if kinds.is_empty() && runs.is_empty() {

@@ -331,3 +331,23 @@ fn what_another_machine_has_made_is_found_although_this_one_has_a_journal() {
     here.expect(0, &["apply", "--yes"]);
     there.expect(3, &["plan"]);
 }
+
+#[test]
+fn the_account_s_roles_are_given_free_by_a_folder_that_did_not_make_them() {
+    let shop = TestEnvironment::empty();
+    let access = "  access: {kind: iam/role, preset: dms-access-for-endpoint}\n";
+    let lower = "  lower: {kind: dms/data_provider, engine: postgres, host: one.example.com, database: club}\n";
+    shop.write("stacks/shop.yaml", &format!("stack: shop\ntarget: sandbox\nresources:\n{access}{lower}"));
+    shop.expect(0, &["apply", "--yes"]);
+    lose(&shop);
+    shop.edit("stacks/shop.yaml", "one.example.com", "two.example.com");
+    shop.expect(0, &["apply", "--yes"]);
+
+    shop.edit("stacks/shop.yaml", access, "");
+    let plan = shop.expect(3, &["plan"]);
+    assert!(plan.stdout.contains("dms-access-for-endpoint"), "{}", plan.stdout);
+    shop.expect(0, &["apply", "--yes"]);
+    let tags = Aws::of(&shop).iam("Action=ListRoleTags&RoleName=dms-access-for-endpoint");
+    assert!(!tags.contains("in-use"), "{tags}");
+    shop.expect(0, &["plan"]);
+}

@@ -24,7 +24,7 @@ pub use settle::settle;
 pub use standing::standing;
 pub(crate) use steps::seconds;
 pub(crate) use tags::other_users;
-pub use tags::{Expiry, expiry, user_tag};
+pub use tags::{Expiry, expiry, is_used_by, user_tag};
 
 use serde::{Deserialize, Serialize};
 

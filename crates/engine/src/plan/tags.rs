@@ -62,6 +62,11 @@ pub(super) fn release(object: &Object, place: &Place) -> Option<Tags> {
     used.then(|| Tags::from([(mine, RELEASED.to_owned())]))
 }
 
+/// Whether a stack uses an account-wide object.
+pub fn is_used_by(object: &Object, stack: &str) -> bool {
+    object.tags.as_ref().and_then(|tags| tags.get(&user_tag(stack))).is_some_and(|value| value == IN_USE)
+}
+
 /// The other stacks that use an account-wide object.
 pub(crate) fn other_users(object: &Object, place: &Place) -> Vec<String> {
     let mine = user_tag(&place.stack);
