@@ -240,7 +240,7 @@ fn dms(aws: &Aws, objects: &mut Vec<Object>) {
         objects.push(object(
             "dms/replication_instance",
             &one["ReplicationInstanceIdentifier"],
-            &since(arn, &one["InstanceCreateTime"]),
+            &one["InstanceCreateTime"].as_f64().map_or_else(|| arn.clone(), |time| since(arn, &json!(time))),
             text(arn),
             fields,
         ));

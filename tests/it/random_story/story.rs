@@ -407,7 +407,11 @@ impl Story {
         for object in self.account().into_iter().filter(|object| step.untagged.contains(&object.id) && named(object)) {
             let answer = outsider::delete(&Quiet::of(&self.project).client(), &object);
             self.note(format!("* somebody deletes {}, which is in the way: {answer:?}", object.name));
-            step.deleted.insert(object.tag("towpath:resource").to_owned());
+            // A key that it no longer bears is told by its name.
+            let is_it = |(_, resource): &(&String, &Resource)| resource.names.contains(&object.name);
+            let key = object.tag("towpath:resource");
+            let named = self.stacks[step.which].resources.iter().find(is_it).map(|(key, _)| key.clone());
+            step.deleted.extend(Some(key.to_owned()).filter(|key| !key.is_empty()).or(named));
             went |= answer.is_ok();
         }
         went

@@ -81,6 +81,13 @@ impl Story {
                 keys.insert(new);
             }
         }
+        // A data provider is changed only while no migration project uses it.
+        let is_changed = |(old, new): &(String, String)| {
+            let (then, now) = (&was.resources[old], &now.resources[new]);
+            now.kind == "dms/data_provider" && then.fields != now.fields
+        };
+        let changed: BTreeSet<String> = self.both(step).into_iter().filter(is_changed).map(|(_, new)| new).collect();
+        keys.extend(now.users(&changed).difference(&changed).cloned());
         // Who holds an object that is made again goes with it, by the old file or by the new one.
         let old: BTreeSet<String> =
             self.both(step).into_iter().filter(|(_, new)| keys.contains(new)).map(|(old, _)| old).collect();

@@ -202,6 +202,7 @@ pub(super) fn reboot(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if (forced || planned) && instance.body.get("MultiAZ") != Some(&json!(true)) {
         return Err(input.invalid("A failover can't be forced because the instance isn't configured for Multi-AZ"));
     }
+    note_birth(&mut instance);
     instance.lifecycle = Lifecycle::steady("rebooting").then(call.clock.after(REBOOTING), "available");
     let now = call.clock.now();
     events::of_instance(&mut call.world.dms, &name, "maintenance", "The replication instance is being rebooted.", now);
@@ -280,6 +281,7 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     }
     if applies {
         instance.body.append(&mut instance.pending);
+        note_birth(&mut instance);
         instance.lifecycle = Lifecycle::steady("modifying").then(call.clock.after(MODIFYING), "available");
         let now = call.clock.now();
         let message = "The replication instance is being changed.";
@@ -325,17 +327,23 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result<Value, ApiError> {
     Ok(json!({ "ReplicationInstance": shown }))
 }
 
+/// Keeps when an instance was made, which its first life tells, before it gets another one.
+fn note_birth(instance: &mut Instance) {
+    if let Some(ready) = instance.lifecycle.settles_at() {
+        instance.body.entry("InstanceCreateTime").or_insert_with(|| ready.epoch());
+    }
+}
+
 fn show(call: &Call<'_>, instance: &Instance) -> Value {
     let now = call.clock.now();
     let state = instance.lifecycle.at(now);
-    let mut body = instance.body.clone();
+    let mut told = instance.clone();
+    if state != "creating" {
+        note_birth(&mut told);
+    }
+    let mut body = told.body;
     body.insert("ReplicationInstanceStatus".to_owned(), json!(state));
     body.insert("ReplicationInstanceArn".to_owned(), json!(instance.arn));
-    if state != "creating"
-        && let Some(ready) = instance.lifecycle.settles_at()
-    {
-        body.entry("InstanceCreateTime").or_insert_with(|| ready.epoch());
-    }
     // Whatever the spelling on the way in, the window comes back in small letters.
     if let Some(Value::String(window)) = body.get_mut("PreferredMaintenanceWindow") {
         *window = window.to_lowercase();
