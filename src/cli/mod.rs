@@ -23,6 +23,7 @@ mod migrate;
 mod models;
 mod mortal;
 mod plan;
+mod quotas;
 mod reap;
 mod recover;
 mod sample;
