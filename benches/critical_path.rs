@@ -48,10 +48,13 @@ fn own(kind: &str, action: &str, durations: &BTreeMap<&str, f64>) -> f64 {
     durations[operation]
 }
 
+/// The generated stack has more of them than an account has by default.
+const QUOTAS: &str = "redshift-serverless:Namespaces=40,redshift-serverless:Workgroups=40";
+
 fn towpath(folder: &Path, speed: &str, arguments: &[&str]) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_towpath"))
         .args(arguments)
-        .args(["--json", "--speed", speed])
+        .args(["--json", "--speed", speed, "--quota", QUOTAS])
         .current_dir(folder)
         .output()
         .expect("the program runs");

@@ -54,7 +54,7 @@ plan_terraform=$(cpu terraform plan -detailed-exitcode)
 grep -q "No changes" "$work/out"
 
 cd "$work/aws"
-"$towpath" sandbox --port 0 --speed 100000 >"$work/endpoint" 2>&1 &
+"$towpath" sandbox --port 0 --speed 100000 --quota "dms:DataProviders=$count" >"$work/endpoint" 2>&1 &
 sandbox=$!
 until grep -q '^http://' "$work/endpoint"; do sleep 0.1; done
 export TOWPATH_SANDBOX_PROXY TOWPATH_SPEED=100000

@@ -13,7 +13,7 @@ use towpath_engine::plan::{Plan, Reason, Verb};
 
 use super::lease::{Held, Steps, hold};
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan, secrets, slots};
+use super::{CliError, Consent, Exit, Global, Selection, plan, quotas, secrets, slots};
 use crate::report::output::{Output, Progress};
 use crate::report::plan::text;
 use crate::report::run::Run;
@@ -333,6 +333,13 @@ fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Res
             ));
         }
     }
+    let mut ways_out: Vec<String> = Vec::new();
+    for way_out in summary.failed.iter().filter_map(|(_, fault)| quotas::way_out(session, fault)) {
+        if !ways_out.contains(&way_out) {
+            ways_out.push(way_out);
+        }
+    }
+    error = ways_out.into_iter().fold(error, CliError::hint);
     for (address, by) in &summary.blocked {
         error = error.because(format!("{address} was not tried, because {by} failed"));
     }

@@ -3,17 +3,15 @@
 //!
 //! What it says of a database is how it looks from here: DMS comes from its own subnets.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
-use towpath_aws::dms_quotas::{self, Quota};
-use towpath_engine::apply::retry::Retry;
+use towpath_aws::quotas::{Beyond, beyond_default};
 use towpath_engine::observe::Observation;
-use towpath_engine::plan::Verb;
+use towpath_engine::plan::{Note, Verb};
 use towpath_engine::stack::Target;
 
+use super::quotas::Taken;
 use super::session::Session;
-use super::{CliError, Exit, Global, Selection, data, plan, secrets};
+use super::{CliError, Exit, Global, Selection, data, plan, quotas, secrets};
 use crate::database::postgres::Postgres;
 use crate::database::{Database, DatabaseError, Obstacle};
 use crate::migrate::{self, Severity};
@@ -78,47 +76,36 @@ pub(super) async fn run(global: &Global, _args: &DoctorArgs, output: &Output) ->
     Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
 }
 
-/// What stands in the account, and whether there is room for what the stack wants of it.
+/// What stands in the account, what AWS would refuse of the stack, and whether there is room for what it wants.
 async fn account(session: &Session, output: &Output) -> Vec<(String, Finding)> {
-    let (plan, observation) = match plan::make(session, &Selection::default(), Verb::Apply, output).await {
+    let (plan, observation) = match plan::draft(session, &Selection::default(), Verb::Apply, output).await {
         Ok(made) => made,
         Err(error) => return vec![("plan".to_owned(), Finding::Wrong(error.to_string()))],
     };
     let mut found = roles(session, &observation);
-    let taken = dms_quotas::taken(&plan);
-    if !taken.is_empty() {
-        let retry = Retry::new(session.clock.as_ref(), plan::seed());
-        match retry.call("dms", || dms_quotas::read(&session.cloud)).await {
-            Ok(quotas) => found.extend(room(&quotas, &taken)),
-            Err(fault) => found.push(("quotas".to_owned(), Finding::Odd(format!("they cannot be read: {fault}")))),
+    match plan::refusals(session, &plan, &observation).await {
+        Ok(refused) => {
+            let text = |note: Note| format!("AWS would refuse {}: {}", note.address, note.text);
+            found.extend(refused.into_iter().map(|note| ("plan".to_owned(), Finding::Wrong(text(note)))));
         }
+        Err(error) => found.push(("plan".to_owned(), Finding::Wrong(error.to_string()))),
     }
-    found
-}
-
-/// Each quota that the plan would go beyond; otherwise one line with all that it takes of.
-fn room(quotas: &[Quota], taken: &BTreeMap<&str, i64>) -> Vec<(String, Finding)> {
-    let of = |quota: &Quota| taken.get(quota.name.as_str()).copied().unwrap_or_default();
-    let touched: Vec<(&Quota, i64)> =
-        quotas.iter().map(|quota| (quota, of(quota))).filter(|(_, more)| *more > 0).collect();
-    let (beyond, within): (Vec<_>, Vec<_>) =
-        touched.into_iter().partition(|(quota, more)| quota.used + more > quota.max);
-    let mut found: Vec<(String, Finding)> = beyond
-        .into_iter()
-        .map(|(Quota { name, used, max }, more)| {
-            let text = format!(
-                "{used} of {max} are used and the plan takes {more} more; delete what nobody needs, or ask for more: \
-                 aws service-quotas list-service-quotas --service-code dms"
-            );
-            (format!("quota {name}"), Finding::Wrong(text))
-        })
-        .collect();
-    if !within.is_empty() {
-        let said: Vec<String> = within
-            .into_iter()
-            .map(|(Quota { name, used, max }, more)| format!("{name} {} of {max}", used + more))
-            .collect();
-        found.push(("quotas".to_owned(), Finding::Right(format!("after the plan {}", said.join(", ")))));
+    match Taken::by(&plan, &observation, session).await {
+        Ok(taken) => {
+            let beyond = taken.iter().flat_map(Taken::beyond);
+            let wrong = |text: String| Finding::Wrong(format!("{text}; {}", quotas::more(session, "dms")));
+            found.extend(beyond.map(|(what, text)| (what, wrong(text))));
+            let within = taken.as_ref().and_then(Taken::within);
+            found.extend(within.map(|text| ("quotas".to_owned(), Finding::Right(text))));
+        }
+        Err(fault) => found.push(("quotas".to_owned(), Finding::Odd(format!("they cannot be read: {fault}")))),
+    }
+    for Beyond { quota, default, after } in beyond_default(&plan, &observation) {
+        let text = format!(
+            "{default} by default; you would have {after}. Where the account has no more than that, {}",
+            quotas::more(session, quota.service)
+        );
+        found.push((format!("quota {}", quota.what), Finding::Odd(text)));
     }
     found
 }

@@ -23,6 +23,7 @@ mod migrate;
 mod models;
 mod mortal;
 mod plan;
+mod quotas;
 mod reap;
 mod recover;
 mod sample;
@@ -74,6 +75,9 @@ pub(crate) struct Global {
     /// Plant a fault in the sandbox, as NAME@SERVICE:OPERATION or with #N for the N-th such call; may be repeated
     #[arg(long = "fault", global = true, value_name = "FAULT", env = "TOWPATH_FAULTS", value_delimiter = ',')]
     faults: Vec<towpath_sandbox::Fault>,
+    /// Give the sandbox's account another quota than AWS's default, as SERVICE:NAME=NUMBER; may be repeated
+    #[arg(long = "quota", global = true, value_name = "QUOTA", env = "TOWPATH_QUOTAS", value_delimiter = ',')]
+    quotas: Vec<towpath_sandbox::AppliedQuota>,
     /// How many steps may be calling at once; waiting for an object does not count
     #[arg(long, global = true, value_name = "N", default_value_t = 16)]
     parallel: usize,

@@ -10,12 +10,13 @@ use towpath_engine::journal::{Entry, Journal, Record, Replay, replay};
 use towpath_engine::kind::{Object, Place, tag};
 use towpath_engine::observe::{Observation, observe};
 use towpath_engine::plan::saved::Saved;
-use towpath_engine::plan::{BuildInput, Options, Plan, Verb, build, holding, is_used_by};
+use towpath_engine::plan::{BuildInput, Note, Options, Plan, Verb, build, holding, is_used_by};
 use towpath_engine::preflight::preflight;
 
 use super::lease::Held;
+use super::quotas::Taken;
 use super::session::Session;
-use super::{CliError, Exit, Global, Selection, secrets};
+use super::{CliError, Exit, Global, Selection, quotas, secrets};
 use crate::report::output::Output;
 use crate::report::plan::{markdown, text};
 
@@ -68,8 +69,22 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     Ok(if plan.is_empty() && plan.is_allowed() { Exit::Done } else { Exit::Differences })
 }
 
-/// Makes a plan from what is there now.
+/// Makes a plan from what is there now. One of which AWS would refuse a step is refused.
 pub(super) async fn make(
+    session: &Session,
+    selection: &Selection,
+    verb: Verb,
+    output: &Output,
+) -> Result<(Plan, Observation), CliError> {
+    let (plan, observation) = draft(session, selection, verb, output).await?;
+    if verb == Verb::Apply {
+        feasible(session, &plan, &observation).await?;
+    }
+    Ok((plan, observation))
+}
+
+/// Makes a plan from what is there now, whatever AWS would say of it.
+pub(super) async fn draft(
     session: &Session,
     selection: &Selection,
     verb: Verb,
@@ -99,9 +114,6 @@ pub(super) async fn make(
     if wider.kinds.iter().any(|kind| !observation.objects.contains_key(kind)) {
         (plan, observation) = look_and_build(&wider).await?;
     }
-    if verb == Verb::Apply {
-        feasible(session, &plan, &observation).await?;
-    }
     Ok((plan, observation))
 }
 
@@ -120,15 +132,27 @@ pub(super) async fn adopting(
 
 /// Refuses a plan of which AWS would refuse a step.
 pub(super) async fn feasible(session: &Session, plan: &Plan, observation: &Observation) -> Result<(), CliError> {
+    let found = refusals(session, plan, observation).await?;
+    // Whoever may not read the quotas may still make what fits them.
+    let taken = Taken::by(plan, observation, session).await.unwrap_or_default();
+    let beyond = taken.map(|taken| taken.beyond()).unwrap_or_default();
+    if found.is_empty() && beyond.is_empty() {
+        return Ok(());
+    }
+    let notes = found.iter().map(|note| format!("{}: {}", note.address, note.text));
+    let reasons = notes.chain(beyond.iter().map(|(what, text)| format!("{what}: {text}")));
+    let error = CliError::new(Exit::Failed, "AWS would refuse this plan; nothing was done");
+    let error = reasons.fold(error, CliError::because);
+    Err(if beyond.is_empty() { error } else { error.hint(quotas::more(session, "dms")) })
+}
+
+/// What AWS would refuse of a plan, quotas apart.
+pub(super) async fn refusals(session: &Session, plan: &Plan, observation: &Observation) -> Result<Vec<Note>, CliError> {
     let retry = Retry::new(session.clock.as_ref(), seed());
     let found = preflight(plan, &session.registry, &retry).await;
     let mut found = found.map_err(|fault| CliError::failed("cannot read what is there", &fault))?;
     found.extend(overfull(plan, observation));
-    if found.is_empty() {
-        return Ok(());
-    }
-    let error = CliError::new(Exit::Failed, "AWS would refuse this plan; nothing was done");
-    Err(found.iter().fold(error, |error, note| error.because(format!("{}: {}", note.address, note.text))))
+    Ok(found)
 }
 
 /// Reads the world: the kinds of the stack and those the journal names. Before destroying, without a

@@ -51,6 +51,7 @@ pub(super) async fn run(global: &Global, args: &SandboxArgs, output: &Output) ->
     options.speed = global.speed;
     options.listen = SocketAddr::from(([127, 0, 0, 1], args.port));
     options.faults.clone_from(&global.faults);
+    options.quotas.clone_from(&global.quotas);
     options.chaos = args.chaos;
     options.supervisor = supervisor();
     let (calls, mut called) = tokio::sync::mpsc::unbounded_channel();
@@ -108,6 +109,7 @@ pub(super) async fn start(project: &Project, stack: &Stack, global: &Global) -> 
     options.region = sandbox_region(stack);
     options.speed = global.speed;
     options.faults.clone_from(&global.faults);
+    options.quotas.clone_from(&global.quotas);
     options.supervisor = supervisor();
     Sandbox::start(options).await.map_err(|error| CliError::failed("the sandbox cannot start", &error))
 }

@@ -27,6 +27,7 @@ mod network;
 mod no_state;
 mod outside;
 mod plan_output;
+mod quotas;
 mod random_story;
 mod readme;
 mod reap;

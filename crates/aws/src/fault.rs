@@ -150,12 +150,8 @@ fn ec2(code: &str) -> Option<FaultClass> {
         "DependencyViolation" | "IncorrectState" | "InvalidGroup.InUse" | "InvalidNetworkInterface.InUse" => {
             FaultClass::Busy
         }
-        "RulesPerSecurityGroupLimitExceeded"
-        | "SecurityGroupLimitExceeded"
-        | "VpcLimitExceeded"
-        | "SubnetLimitExceeded"
-        | "VpcEndpointLimitExceeded"
-        | "AddressLimitExceeded" => FaultClass::Quota,
+        // Of the codes that end so only `RequestLimitExceeded` is no quota, and it is known by now.
+        _ if code.ends_with("LimitExceeded") => FaultClass::Quota,
         _ if code.starts_with("Invalid") || code.starts_with("Missing") || code == "CannotDelete" => {
             FaultClass::Invalid
         }

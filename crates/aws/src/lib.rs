@@ -12,6 +12,7 @@ pub mod fault;
 pub mod kinds;
 pub mod lease;
 mod pace;
+pub mod quotas;
 pub mod redshift_data;
 mod shared;
 pub mod sweep;

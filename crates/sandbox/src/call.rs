@@ -15,6 +15,7 @@ use crate::arn::Place;
 use crate::clock::Clock;
 use crate::cloud::Cloud;
 use crate::objects::Objects;
+use crate::quotas::Quotas;
 use crate::store::Tracked;
 use crate::vault::Vault;
 
@@ -50,6 +51,8 @@ pub(crate) struct Call<'a> {
     pub(crate) vault: &'a Vault,
     /// The bodies of S3 objects.
     pub(crate) objects: &'a Objects,
+    /// How much the account may have of everything.
+    pub(crate) quotas: &'a Quotas,
     /// What becomes of the transient state this call begins.
     pub(crate) fate: Fate,
     /// Whether what this call makes belongs to a zero-ETL integration and can only be read: a planted fault.

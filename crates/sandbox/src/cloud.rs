@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::objects::Objects;
 use crate::postgres::Postgres;
+use crate::quotas::Quotas;
 use crate::store::{Store, StoreError, Tracked, Verdict};
 use crate::tasks::Tasks;
 use crate::vault::Vault;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) objects: Objects,
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
+    pub(crate) quotas: Quotas,
     pub(crate) place: Place,
     pub(crate) postgres: Postgres,
     pub(crate) tasks: Tasks,
@@ -85,6 +87,11 @@ impl Cloud {
     /// How many calls the services take.
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// How much the account may have of everything.
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.0.quotas
     }
 
     /// Account and region.

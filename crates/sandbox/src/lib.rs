@@ -18,6 +18,7 @@ mod objects;
 mod paging;
 pub mod postgres;
 mod protocol;
+mod quotas;
 mod redshift_sql;
 mod router;
 mod server;
@@ -41,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::fault::{Effect, Fault, NotAFault, Occurrence};
 pub use crate::postgres::PostgresError;
+pub use crate::quotas::{AppliedQuota, NotAQuota, Quota};
 pub use crate::vault::Secret;
 
 use crate::arn::Place;
@@ -50,6 +52,7 @@ use crate::fault::Faults;
 use crate::limits::Limits;
 use crate::objects::Objects;
 use crate::postgres::Postgres;
+use crate::quotas::Quotas;
 use crate::server::{CrashHook, Handler};
 use crate::store::{Store, StoreError, Tracked, Verdict};
 use crate::tasks::Tasks;
@@ -70,6 +73,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Planted faults.
     pub faults: Vec<Fault>,
+    /// Quotas of the account that are not AWS's defaults.
+    pub quotas: Vec<AppliedQuota>,
     /// A seed for random faults.
     pub chaos: Option<u64>,
     /// The command line of a process that runs [`postgres::supervise`] with the directory as its last
@@ -88,7 +93,7 @@ pub type Watch = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Options {
     /// A sandbox in `directory` that plays account 111122223333 in eu-north-1 at AWS's own speed, on a
-    /// free port of loopback, without faults.
+    /// free port of loopback, without faults, with AWS's default quotas.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
@@ -97,6 +102,7 @@ impl Options {
             speed: 1.0,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             faults: Vec::new(),
+            quotas: Vec::new(),
             chaos: None,
             supervisor: None,
             crash: None,
@@ -243,6 +249,7 @@ fn open(options: &Options, look_back: bool) -> Result<Cloud, SandboxError> {
         store,
         objects: Objects::new(&directory.join("objects")),
         limits: Limits::new(clock),
+        quotas: Quotas::new(options.quotas.clone()),
         clock,
         postgres: Postgres::new(&directory, vault.clone(), options.supervisor.clone()),
         vault,

@@ -220,6 +220,7 @@ fn run(
         place: cloud.place(),
         vault: cloud.vault(),
         objects: cloud.objects(),
+        quotas: cloud.quotas(),
         fate: match effect {
             Some(Effect::FailedState) => Fate::Failure,
             Some(Effect::NoCapacity) => Fate::NoCapacity,

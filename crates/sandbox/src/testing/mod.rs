@@ -34,6 +34,18 @@ pub(crate) async fn sandbox_at(directory: &Path, speed: f64, faults: &[&str]) ->
     let mut options = Options::new(directory);
     options.speed = speed;
     options.faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
+    start(options).await
+}
+
+/// A sandbox whose account has these quotas, on which every transition ends at once.
+pub(crate) async fn sandbox_with_quotas(directory: &Path, quotas: &[&str]) -> (Sandbox, Aws) {
+    let mut options = Options::new(directory);
+    options.speed = f64::INFINITY;
+    options.quotas = quotas.iter().map(|quota| quota.parse().unwrap()).collect();
+    start(options).await
+}
+
+async fn start(mut options: Options) -> (Sandbox, Aws) {
     options.crash = Some(std::sync::Arc::new(|| {}));
     let sandbox = Sandbox::start(options).await.unwrap();
     let aws = Aws { address: sandbox.endpoint().trim_start_matches("http://").to_owned() };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::common::{filters, not_found, page, passes, wrong_state};
-use super::{endpoints, instances, probe};
+use super::{endpoints, instances, probe, quotas};
 use crate::call::{ApiError, Call};
 use crate::clock::Timestamp;
 use crate::cloud::Cloud;
@@ -32,6 +32,7 @@ pub(super) fn test(call: &mut Call<'_>) -> Result<Value, ApiError> {
     {
         return Err(wrong_state(format!("Connection to endpoint {} is already being tested", running.endpoint_arn)));
     }
+    quotas::require_room_for_endpoints(call, instance, &[endpoint])?;
     begin(call, instance, endpoint);
     let shown = find(call, instance, endpoint).map(|connection| show(call, connection));
     Ok(json!({ "Connection": shown }))

@@ -6,6 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::common::{check_name, exists, filters, keep_tags, not_found, page, passes, wrong_state};
+use super::quotas;
+use crate::Quota;
 use crate::arn::random_text;
 use crate::call::{ApiError, Call, Input};
 use crate::world::dms::{Dms, Simple};
@@ -18,6 +20,7 @@ struct Kind {
     plural: &'static str,
     identifier: &'static str,
     filters: &'static [&'static str],
+    quota: Quota,
     of: fn(&Dms) -> &IndexMap<String, Simple>,
     of_mut: fn(&mut Dms) -> &mut IndexMap<String, Simple>,
 }
@@ -28,6 +31,7 @@ const PROVIDER: Kind = Kind {
     plural: "DataProviders",
     identifier: "DataProviderIdentifier",
     filters: &["data-provider-identifier"],
+    quota: Quota::DataProviders,
     of: |dms| &dms.data_providers,
     of_mut: |dms| &mut dms.data_providers,
 };
@@ -37,6 +41,7 @@ const PROFILE: Kind = Kind {
     plural: "InstanceProfiles",
     identifier: "InstanceProfileIdentifier",
     filters: &["instance-profile-identifier"],
+    quota: Quota::InstanceProfiles,
     of: |dms| &dms.instance_profiles,
     of_mut: |dms| &mut dms.instance_profiles,
 };
@@ -46,6 +51,7 @@ const PROJECT: Kind = Kind {
     plural: "MigrationProjects",
     identifier: "MigrationProjectIdentifier",
     filters: &["migration-project-identifier", "instance-profile-identifier", "data-provider-identifier"],
+    quota: Quota::MigrationProjects,
     of: |dms| &dms.migration_projects,
     of_mut: |dms| &mut dms.migration_projects,
 };
@@ -78,6 +84,7 @@ fn create(call: &mut Call<'_>, kind: &Kind, mut body: Map<String, Value>) -> Res
     if (kind.of)(&call.world.dms).contains_key(&name) {
         return Err(exists(format!("{} already exists: {name}", kind.member)));
     }
+    quotas::require_room(call, kind.quota)?;
     let arn = call.place.arn("dms", &format!("{}:{}", kind.arn, random()));
     keep_tags(call, &arn)?;
     body.insert(format!("{}Name", kind.member), json!(name));

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::common::{
     check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, require_writable, wrong_state,
 };
-use super::{attributes, connections, settings};
+use super::{attributes, connections, quotas, settings};
+use crate::Quota;
 use crate::call::{ApiError, Call};
 use crate::world::dms::{Endpoint, Lifecycle, Work};
 
@@ -55,6 +56,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if call.world.dms.endpoints.get(&name).is_some_and(|old| !old.lifecycle.is_gone(call.clock.now())) {
         return Err(exists(format!("Endpoint already exists: {name}")));
     }
+    quotas::require_room(call, Quota::Endpoints)?;
     let arn = new_arn(call, "endpoint")?;
     keep_tags(call, &arn)?;
     let mut endpoint = Endpoint {

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::common::{
     check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, wrong_state,
 };
-use super::{events, lookups, subnet_groups, surroundings};
+use super::{events, lookups, quotas, subnet_groups, surroundings};
+use crate::Quota;
 use crate::call::{ApiError, Call, Fate};
 use crate::world::dms::{Instance, Lifecycle};
 
@@ -29,6 +30,9 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if call.world.dms.instances.get(&name).is_some_and(|old| !old.lifecycle.is_gone(call.clock.now())) {
         return Err(exists(format!("Replication Instance already exists: {name}")));
     }
+    let storage = input.integer("AllocatedStorage")?.unwrap_or(storage);
+    quotas::require_room(call, Quota::ReplicationInstances)?;
+    quotas::require_storage(call, 0, storage)?;
     let multi_az = input.flag("MultiAZ")?.unwrap_or(false);
     if multi_az && input.has("AvailabilityZone") {
         return Err(input.invalid("You can't specify AvailabilityZone together with MultiAZ."));
@@ -64,7 +68,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let body = json!({
         "ReplicationInstanceIdentifier": name,
         "ReplicationInstanceClass": class,
-        "AllocatedStorage": input.integer("AllocatedStorage")?.unwrap_or(storage),
+        "AllocatedStorage": storage,
         "AvailabilityZone": zone,
         "SecondaryAvailabilityZone": second,
         "PreferredMaintenanceWindow": input.text("PreferredMaintenanceWindow")?.unwrap_or("sun:03:00-sun:03:30"),
@@ -233,8 +237,12 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
         )?;
     }
     let held = instance.body.get("AllocatedStorage").and_then(Value::as_i64).unwrap_or(0);
-    if input.integer("AllocatedStorage")?.is_some_and(|asked| asked < held) {
-        return Err(input.invalid(format!("The allocated storage can't be reduced from {held} GB")));
+    if let Some(asked) = input.integer("AllocatedStorage")? {
+        if asked < held {
+            return Err(input.invalid(format!("The allocated storage can't be reduced from {held} GB")));
+        }
+        let pending = instance.pending.get("AllocatedStorage").and_then(Value::as_i64);
+        quotas::require_storage(call, pending.unwrap_or(held), asked)?;
     }
     let mut changed = false;
     for member in AT_ONCE {

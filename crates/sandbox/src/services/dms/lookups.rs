@@ -1,4 +1,4 @@
-//! What DMS says about itself: engines, classes, versions, quotas; and lists of what nobody can make here.
+//! What DMS says about itself: engines, classes, versions; and lists of what nobody can make here.
 //!
 //! Versions as in "AWS DMS release notes", classes as in "Choosing the right AWS DMS replication instance".
 
@@ -103,35 +103,6 @@ pub(super) fn engine_versions(call: &mut Call<'_>) -> Result<Value, ApiError> {
         })
         .collect();
     page(call.input, "EngineVersions", items)
-}
-
-/// `DescribeAccountAttributes`: the quotas of "Quotas for AWS Database Migration Service".
-#[expect(clippy::unnecessary_wraps, reason = "operations share one type")]
-pub(super) fn account_attributes(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    let now = call.clock.now();
-    let dms = &call.world.dms;
-    let instances: Vec<_> = dms.instances.values().filter(|instance| !instance.lifecycle.is_gone(now)).collect();
-    let storage: i64 =
-        instances.iter().filter_map(|instance| instance.body.get("AllocatedStorage").and_then(Value::as_i64)).sum();
-    let quotas = [
-        ("ReplicationInstances", count(instances.len()), 60),
-        ("AllocatedStorage", storage, 30_000),
-        ("ReplicationSubnetGroups", count(dms.subnet_groups.len()), 60),
-        ("Endpoints", count(dms.endpoints.values().filter(|endpoint| !endpoint.lifecycle.is_gone(now)).count()), 1000),
-        ("ReplicationTasks", count(dms.tasks.values().filter(|task| !task.work.lifecycle.is_gone(now)).count()), 600),
-        ("DataProviders", count(dms.data_providers.len()), 1000),
-        ("InstanceProfiles", count(dms.instance_profiles.len()), 60),
-        ("MigrationProjects", count(dms.migration_projects.len()), 10),
-    ];
-    let quotas: Vec<Value> = quotas
-        .into_iter()
-        .map(|(name, used, max)| json!({"AccountQuotaName": name, "Used": used, "Max": max}))
-        .collect();
-    Ok(json!({ "AccountQuotas": quotas, "UniqueAccountIdentifier": format!("dms-{}", call.place.account) }))
-}
-
-fn count(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 /// `DescribeEndpointTypes`: the engines that the sandbox plays.

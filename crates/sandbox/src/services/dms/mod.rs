@@ -2,7 +2,7 @@
 //! replications, and the schema-conversion objects.
 //!
 //! One file per kind of object; what is kept is in `crate::world::dms`; `surroundings` what is
-//! asked of other services. The copying of rows is in `crate::load`; `run` starts it and takes it up again.
+//! asked of other services; `quotas` what is too much. The copying of rows is in `crate::load`; `run` starts it and takes it up again.
 
 mod attributes;
 mod common;
@@ -14,6 +14,7 @@ mod instances;
 mod lookups;
 mod probe;
 mod progress;
+mod quotas;
 mod reload;
 mod replications;
 mod run;
@@ -90,7 +91,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("AddTagsToResource", Operation::Call(tags::add)),
     ("RemoveTagsFromResource", Operation::Call(tags::remove)),
     ("ListTagsForResource", Operation::Call(tags::list)),
-    ("DescribeAccountAttributes", Operation::Call(lookups::account_attributes)),
+    ("DescribeAccountAttributes", Operation::Call(quotas::account_attributes)),
     ("DescribeOrderableReplicationInstances", Operation::Call(lookups::orderable_instances)),
     ("DescribeEngineVersions", Operation::Call(lookups::engine_versions)),
     ("DescribeEndpointTypes", Operation::Call(lookups::endpoint_types)),

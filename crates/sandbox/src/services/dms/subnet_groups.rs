@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::common::{exists, filters, keep_tags, not_found, page, passes, require_writable, wrong_state};
+use super::quotas;
 use super::surroundings::{self, VPC_ROLE};
+use crate::Quota;
 use crate::call::{ApiError, Call};
 use crate::world::dms::SubnetGroup;
 
@@ -25,6 +27,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if call.world.dms.subnet_groups.contains_key(&name) {
         return Err(exists(format!("Replication subnet group already exists: {name}")));
     }
+    quotas::require_room(call, Quota::ReplicationSubnetGroups)?;
     let (vpc, subnets) = chosen_subnets(call)?;
     let arn = call.place.arn("dms", &format!("subgrp:{name}"));
     keep_tags(call, &arn)?;
@@ -61,6 +64,7 @@ fn chosen_subnets(call: &Call<'_>) -> Result<(String, Vec<String>), ApiError> {
             ),
         ));
     }
+    quotas::require_few_subnets(call, ids.len())?;
     let vpc = vpcs.into_iter().next().ok_or_else(|| input.missing("SubnetIds"))?;
     Ok((vpc, ids.into_iter().map(str::to_owned).collect()))
 }

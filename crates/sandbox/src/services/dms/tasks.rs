@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::common::{
     check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, wrong_state,
 };
-use super::{connections, endpoints, events, instances, progress, run, settings, surroundings};
+use super::{connections, endpoints, events, instances, progress, quotas, run, settings, surroundings};
+use crate::Quota;
 use crate::call::{ApiError, Call, Fate};
 use crate::clock::Timestamp;
 use crate::load::State;
@@ -35,6 +36,9 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if call.world.dms.tasks.get(&name).is_some_and(|old| !old.work.lifecycle.is_gone(now)) {
         return Err(exists(format!("Replication Task already exists: {name}")));
     }
+    quotas::require_room(call, Quota::ReplicationTasks)?;
+    quotas::require_room_for_task(call, instance)?;
+    quotas::require_room_for_endpoints(call, instance, &[source, target])?;
     let arn = new_arn(call, "task")?;
     keep_tags(call, &arn)?;
     let end = if call.fate == Fate::Failure { "failed" } else { "ready" };
@@ -172,6 +176,8 @@ pub(super) fn relocate(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if version(target) < version(&task.instance_arn) {
         return Err(wrong_state("The target replication instance has an older engine version"));
     }
+    quotas::require_room_for_task(call, target)?;
+    quotas::require_room_for_endpoints(call, target, &[&task.work.source_arn, &task.work.target_arn])?;
     task.moves_to = Some(target.to_owned());
     let end = match state.as_str() {
         _ if call.fate == Fate::Failure => "failed-move",

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::filters::Filters;
 use super::{done, dry_run, listed, no_group, no_subnet, no_vpc, tag_set, tag_specification};
+use crate::Quota;
 use crate::arn::ec2_id;
 use crate::call::{ApiError, Call, Fate, Input};
 use crate::clock::Timestamp;
@@ -47,6 +48,10 @@ fn check_parts(call: &Call<'_>, vpc: &str, endpoint: &Parts) -> Result<(), ApiEr
     for id in &endpoint.tables {
         let missing = ApiError::new("InvalidRouteTableId.NotFound", format!("The routeTable ID '{id}' does not exist"));
         in_vpc(ec2.route_tables.get(id).map(|table| table.vpc_id.as_str()), missing, id)?;
+    }
+    if endpoint.groups.len() > call.quotas.value(Quota::SecurityGroupsPerInterface) {
+        let message = "The maximum number of security groups for a network interface has been reached.";
+        return Err(ApiError::new("SecurityGroupsPerInterfaceLimitExceeded", message));
     }
     let zone = |id: &String| ec2.subnets.get(id).map(|subnet| subnet.zone.clone());
     for (at, id) in endpoint.subnets.iter().enumerate() {
@@ -92,6 +97,22 @@ fn check_routes(call: &Call<'_>, service: &str, own: &str, tables: &[String]) ->
     Ok(())
 }
 
+/// Refuses one endpoint more than there may be: of gateways in the region, of interfaces in a VPC.
+fn require_room(call: &Call<'_>, gateway: bool, vpc: &str) -> Result<(), ApiError> {
+    let now = call.clock.now();
+    let standing = call.world.ec2.vpc_endpoints.values().filter(|endpoint| !endpoint.is_gone(now));
+    let (quota, used) = if gateway {
+        (Quota::GatewayEndpoints, standing.filter(|endpoint| endpoint.kind == "Gateway").count())
+    } else {
+        let own = |endpoint: &&VpcEndpoint| endpoint.kind == "Interface" && endpoint.vpc_id == vpc;
+        (Quota::InterfaceEndpointsPerVpc, standing.filter(own).count())
+    };
+    if used < call.quotas.value(quota) {
+        return Ok(());
+    }
+    Err(ApiError::new("VpcEndpointLimitExceeded", "The maximum number of VPC endpoints has been reached."))
+}
+
 pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let input = call.input;
     let ec2 = &call.world.ec2;
@@ -124,6 +145,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if private_dns {
         check_private_dns(call, vpc_id)?;
     }
+    require_room(call, gateway, vpc_id)?;
     let Parts { tables, subnets, groups } = parts;
     let endpoint = VpcEndpoint {
         id: ec2_id("vpce"),

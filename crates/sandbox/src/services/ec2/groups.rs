@@ -7,14 +7,12 @@ use serde_json::{Value, json};
 
 use super::filters::Filters;
 use super::{chosen, dry_run, interfaces, listed, no_group, no_vpc, rules, tag_set, tag_specification};
+use crate::Quota;
 use crate::call::{ApiError, Call};
 use crate::world::ec2::{Direction, Peer, SecurityGroup};
 
 static NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}$").expect("a constant pattern"));
-
-/// The default limit of security groups in a region.
-const LIMIT: usize = 2500;
 
 pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let input = call.input;
@@ -44,7 +42,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         let message = format!("The security group '{name}' already exists for VPC '{vpc_id}'");
         return Err(ApiError::new("InvalidGroup.Duplicate", message));
     }
-    if call.world.ec2.security_groups.len() >= LIMIT {
+    if call.world.ec2.security_groups.len() >= call.quotas.value(Quota::SecurityGroups) {
         let message = "The maximum number of security groups has been reached.";
         return Err(ApiError::new("SecurityGroupLimitExceeded", message));
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::filters::Filters;
 use super::{chosen, done, dry_run, listed, no_subnet, no_vpc, tag_set, tag_specification};
+use crate::Quota;
 use crate::arn::ec2_id;
 use crate::call::{ApiError, Call, Input};
 use crate::world::ec2::{RouteTable, Subnet, Vpc, zones};
@@ -49,7 +50,7 @@ pub(super) fn create_vpc(call: &mut Call<'_>) -> Result<Value, ApiError> {
         .ok_or_else(|| ApiError::new("InvalidVpc.Range", "The CIDR is invalid; it must be between /16 and /28."))?;
     let tags = tag_specification(input, "vpc")?;
     dry_run(input)?;
-    if call.world.ec2.vpcs.len() >= 5 {
+    if call.world.ec2.vpcs.len() >= call.quotas.value(Quota::Vpcs) {
         return Err(ApiError::new("VpcLimitExceeded", "The maximum number of VPCs has been reached."));
     }
     let id = call.world.ec2.add_vpc(&block.to_string(), false, tags);
@@ -199,13 +200,17 @@ pub(super) fn create_subnet(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if !whole.contains(block) {
         return Err(invalid());
     }
-    let siblings = call.world.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc_id);
-    if siblings
+    let siblings = || call.world.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc_id);
+    if siblings()
         .filter_map(|subnet| Block::read(&subnet.cidr))
         .any(|other| other.contains(block) || block.contains(other))
     {
         let message = format!("The CIDR '{block}' conflicts with another subnet");
         return Err(ApiError::new("InvalidSubnet.Conflict", message));
+    }
+    if siblings().count() >= call.quotas.value(Quota::SubnetsPerVpc) {
+        let message = "The maximum number of subnets in the VPC has been reached.";
+        return Err(ApiError::new("SubnetLimitExceeded", message));
     }
     let all = zones(&call.place.region);
     let zone = input.text("AvailabilityZone")?.unwrap_or(&all[0]);

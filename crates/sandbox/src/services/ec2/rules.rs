@@ -7,13 +7,11 @@ use serde_json::{Value, json};
 use super::filters::Filters;
 use super::networks::Block;
 use super::{chosen, done, dry_run, listed, no_group, tag_set, tag_specification};
+use crate::Quota;
 use crate::arn::ec2_id;
 use crate::call::{ApiError, Call, Input};
 use crate::world::Tags;
 use crate::world::ec2::{Direction, Peer, Rule};
-
-/// The default limit of rules in one direction of a group.
-const LIMIT: usize = 60;
 
 /// The members of a permission that name the other side, and the member inside.
 const PEERS: [(&str, &str); 4] =
@@ -40,6 +38,7 @@ fn authorize(call: &mut Call<'_>, direction: Direction) -> Result<Value, ApiErro
     let tags = tag_specification(call.input, "security-group-rule")?;
     let wanted = wanted(call.input, &group_id, direction, &tags)?;
     dry_run(call.input)?;
+    let most = call.quotas.value(Quota::RulesPerSecurityGroup);
     let ec2 = &mut call.world.ec2;
     let mut added = Vec::new();
     for rule in wanted {
@@ -55,7 +54,7 @@ fn authorize(call: &mut Call<'_>, direction: Direction) -> Result<Value, ApiErro
         ec2.rules.insert(rule.id.clone(), rule.clone());
         added.push(rule);
     }
-    if ec2.rules.values().filter(|rule| rule.group_id == group_id && rule.direction == direction).count() > LIMIT {
+    if ec2.rules.values().filter(|rule| rule.group_id == group_id && rule.direction == direction).count() > most {
         let message = "The maximum number of rules per security group has been reached.";
         return Err(ApiError::new("RulesPerSecurityGroupLimitExceeded", message));
     }

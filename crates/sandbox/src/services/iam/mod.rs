@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::managed_policies::{self, ManagedPolicy};
 use super::tags;
+use crate::Quota;
 use crate::arn::iam_id;
 use crate::call::{ApiError, Call, Codes, Input};
 use crate::paging::page;
@@ -89,8 +90,10 @@ fn create_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if call.world.iam.role(name).is_some() {
         return Err(ApiError::new("EntityAlreadyExists", format!("Role with name {name} already exists.")).status(409));
     }
-    if call.world.iam.roles.len() >= 1000 {
-        return Err(ApiError::new("LimitExceeded", "Cannot exceed quota for RolesPerAccount: 1000").status(409));
+    let most = call.quotas.value(Quota::Roles);
+    if call.world.iam.roles.len() >= most {
+        let text = format!("Cannot exceed quota for RolesPerAccount: {most}");
+        return Err(ApiError::new("LimitExceeded", text).status(409));
     }
     let role = Role {
         name: name.to_owned(),
@@ -160,12 +163,13 @@ fn delete_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
 fn attach_role_policy(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let arn = policy_arn(call)?;
     let visible_at = call.clock.after(PROPAGATION);
+    let most = call.quotas.value(Quota::PoliciesPerRole);
     let role = find_mut(call)?;
     if role.attached.contains(&arn) {
         return Ok(json!({}));
     }
-    if role.attached.len() >= 10 {
-        let text = "Cannot exceed quota for PoliciesPerRole: 10";
+    if role.attached.len() >= most {
+        let text = format!("Cannot exceed quota for PoliciesPerRole: {most}");
         return Err(ApiError::new("LimitExceeded", text).status(409));
     }
     role.attached.push(arn);

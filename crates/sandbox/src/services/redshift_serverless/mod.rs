@@ -16,7 +16,8 @@ mod workgroups;
 
 use serde_json::{Value, json};
 
-use crate::call::{ApiError, Codes, Input};
+use crate::Quota;
+use crate::call::{ApiError, Call, Codes, Input};
 use crate::router::{Operation, Protocol, Reach, Service};
 
 pub(crate) use namespaces::rotate_admin_password;
@@ -76,6 +77,15 @@ fn not_found(message: impl Into<String>) -> ApiError {
 
 fn conflict(message: impl Into<String>) -> ApiError {
     ApiError::new("ConflictException", message)
+}
+
+/// Refuses one more than the account may have beside these. "Quotas and limits in Amazon Redshift" has the numbers; with which
+/// code the two creates refuse the API reference does not say: this is the service's own for a quota.
+fn require_room(call: &Call<'_>, quota: Quota, used: usize) -> Result<(), ApiError> {
+    if used < call.quotas.value(quota) {
+        return Ok(());
+    }
+    Err(ApiError::new("ServiceQuotaExceededException", "The service limit was exceeded."))
 }
 
 /// The name of a namespace or workgroup: 3 to 64 lower-case letters, digits and hyphens.

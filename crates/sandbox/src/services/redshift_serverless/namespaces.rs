@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{conflict, name, not_found, page, snapshots, tags};
+use super::{conflict, name, not_found, page, require_room, snapshots, tags};
+use crate::Quota;
 use crate::arn::random_text;
 use crate::call::{ApiError, Call, Input};
 use crate::clock::Timestamp;
@@ -36,6 +37,8 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if call.world.redshift_serverless.namespaces.get(&own).is_some_and(|old| !old.lifecycle.is_gone(now)) {
         return Err(conflict(format!("Namespace {own} already exists.")));
     }
+    let standing = call.world.redshift_serverless.namespaces.values().filter(|own| !own.lifecycle.is_gone(now)).count();
+    require_room(call, Quota::Namespaces, standing)?;
     let managed = input.flag("manageAdminPassword")?.unwrap_or(false);
     if managed && input.has("adminUserPassword") {
         return Err(input.invalid("You can't use adminUserPassword if manageAdminPassword is true."));

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::placement::{
     add_interfaces, move_network, require_addresses, security_groups, shown_interfaces, subnets, texts,
 };
-use super::{conflict, name, not_found, page, tags};
+use super::{conflict, name, not_found, page, require_room, tags};
+use crate::Quota;
 use crate::arn::ec2_id;
 use crate::call::{ApiError, Call, Fate, Input};
 use crate::world::dms::Lifecycle;
@@ -90,6 +91,8 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
             other.name
         )));
     }
+    let standing = state.workgroups.values().filter(|own| !own.lifecycle.is_gone(now)).count();
+    require_room(call, Quota::Workgroups, standing)?;
     let body = new_body(call)?;
     let id = Uuid::new_v4().to_string();
     let arn = call.place.arn("redshift-serverless", &format!("workgroup/{id}"));

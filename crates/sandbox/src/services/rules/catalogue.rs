@@ -1,6 +1,7 @@
 //! The catalogue of faults, and the states of objects.
 
-use super::{Machine, Sql};
+use super::{Limit, Machine, Sql};
+use crate::Quota;
 
 /// One fault of the catalogue.
 pub(super) struct Entry {
@@ -23,7 +24,7 @@ Not played: limits on the number of calls of services other than DMS, permission
 recovery points, assessment runs and validation of DMS, the growing and shrinking of DMS Serverless within its capacity units, and
 the text of logs (CloudWatch Logs keeps sizes only). An operation that is not played is refused by its name: `UnknownOperationException` (400) by the JSON services, `InvalidAction` (400) by EC2, IAM and STS, `NotImplemented` (501) by S3. It is never taken for
 another operation and has no effect. What nobody can make here is listed as empty where AWS has a list of it.
-The quotas of DMS are told with what is used of them (`DescribeAccountAttributes`), and none is enforced.
+Service Quotas is not played (an option raises a quota), and what is not in the table of quotas below has none.
 
 The credentials of `GetCredentials` are those of a real user of the sandbox's PostgreSQL; the address of a workgroup leads nowhere from this machine. The endpoint
 type in `DescribeEndpoints` is in capitals, as AWS sends it, although its model has small letters; `InvalidParameterValueException` and
@@ -289,6 +290,74 @@ pub(super) const MACHINES: &[Machine] = &[
         source: "Secrets Manager API reference, `DeleteSecret`",
         test: "secrets_keep_their_name_until_they_are_gone",
     },
+];
+
+pub(super) const QUOTAS: &str = "
+## Quotas
+
+What goes beyond a quota is refused and has no effect; an object counts until it is gone. The account has AWS's defaults. `--quota NAME=NUMBER` on any
+command that works on the sandbox, or the variable `TOWPATH_QUOTAS` (several with commas), gives it another value, as Service Quotas do on AWS; a library
+user sets `Options::quotas`. `DescribeAccountAttributes` of DMS tells what is used and how much there is; of a quota that each object has for itself, the
+most that one of them uses; `TasksPerInstance` it does not tell.
+
+```console
+towpath apply --yes --quota dms:ReplicationInstances=100 --quota redshift-serverless:Workgroups=40
+```
+
+| quota | default | of what | source | test |
+|---|---|---|---|---|
+";
+
+const DMS_QUOTAS: &str = "DMS user guide, \"Quotas for AWS Database Migration Service\"";
+const REDSHIFT_QUOTAS: &str = "\"Quotas and limits in Amazon Redshift\" (Redshift management guide)";
+const VPC_QUOTAS: &str = "\"Amazon VPC quotas\" (VPC user guide)";
+const PRIVATELINK_QUOTAS: &str = "\"AWS PrivateLink quotas\" (AWS PrivateLink guide)";
+const IAM_QUOTAS: &str = "\"IAM and AWS STS quotas\" (IAM user guide)";
+const BUCKET_QUOTAS: &str = "\"General purpose bucket quotas\" (S3 user guide)";
+const DMS_TEST: &str = "dms_refuses_what_goes_beyond_its_quotas";
+const INSTANCE_TEST: &str = "an_instance_of_dms_takes_so_many_endpoints_and_tasks";
+const REDSHIFT_TEST: &str = "redshift_serverless_refuses_what_goes_beyond_its_quotas";
+const EC2_TEST: &str = "ec2_refuses_what_goes_beyond_its_quotas";
+const OTHER_TEST: &str = "iam_and_s3_refuse_what_goes_beyond_their_quotas";
+
+const fn limit(quota: Quota, of: &'static str, source: &'static str, test: &'static str) -> Limit {
+    Limit { quota, of, source, test }
+}
+
+pub(super) const LIMITS: &[Limit] = &[
+    limit(Quota::ReplicationInstances, "replication instances", DMS_QUOTAS, DMS_TEST),
+    limit(Quota::AllocatedStorage, "gigabytes of all replication instances together", DMS_QUOTAS, DMS_TEST),
+    limit(Quota::ReplicationSubnetGroups, "replication subnet groups", DMS_QUOTAS, DMS_TEST),
+    limit(Quota::SubnetsPerReplicationSubnetGroup, "subnets of a replication subnet group", DMS_QUOTAS, DMS_TEST),
+    limit(Quota::Endpoints, "endpoints", DMS_QUOTAS, DMS_TEST),
+    limit(
+        Quota::EndpointsPerInstance,
+        "endpoints that a replication instance has tested or carries in a task; what counts the guide does not say",
+        DMS_QUOTAS,
+        INSTANCE_TEST,
+    ),
+    limit(Quota::ReplicationTasks, "replication tasks", DMS_QUOTAS, DMS_TEST),
+    limit(Quota::TasksPerInstance, "replication tasks of an instance", DMS_QUOTAS, INSTANCE_TEST),
+    limit(Quota::DataProviders, "data providers", DMS_QUOTAS, DMS_TEST),
+    limit(Quota::InstanceProfiles, "instance profiles", DMS_QUOTAS, DMS_TEST),
+    limit(Quota::MigrationProjects, "migration projects", DMS_QUOTAS, DMS_TEST),
+    limit(Quota::Namespaces, "namespaces", REDSHIFT_QUOTAS, REDSHIFT_TEST),
+    limit(Quota::Workgroups, "workgroups", REDSHIFT_QUOTAS, REDSHIFT_TEST),
+    limit(Quota::Vpcs, "VPCs", VPC_QUOTAS, EC2_TEST),
+    limit(Quota::SubnetsPerVpc, "subnets of a VPC", VPC_QUOTAS, EC2_TEST),
+    limit(Quota::SecurityGroups, "security groups", VPC_QUOTAS, EC2_TEST),
+    limit(Quota::RulesPerSecurityGroup, "rules of a security group, of each direction", VPC_QUOTAS, EC2_TEST),
+    limit(
+        Quota::SecurityGroupsPerInterface,
+        "security groups of a network interface, where a VPC endpoint asks for it",
+        VPC_QUOTAS,
+        EC2_TEST,
+    ),
+    limit(Quota::GatewayEndpoints, "gateway endpoints", PRIVATELINK_QUOTAS, EC2_TEST),
+    limit(Quota::InterfaceEndpointsPerVpc, "interface endpoints of a VPC", PRIVATELINK_QUOTAS, EC2_TEST),
+    limit(Quota::Roles, "roles of the account, in all regions", IAM_QUOTAS, OTHER_TEST),
+    limit(Quota::PoliciesPerRole, "managed policies of a role", IAM_QUOTAS, OTHER_TEST),
+    limit(Quota::Buckets, "buckets of the account", BUCKET_QUOTAS, OTHER_TEST),
 ];
 
 pub(super) const WAREHOUSE: &str = "

@@ -1,4 +1,5 @@
-//! The rules that the sandbox plays: every refusal with its code, every state machine, every fault. The
+//! The rules that the sandbox plays: every refusal with its code, every state machine, every fault, every
+//! quota. The
 //! tables are the tests: each refusal is provoked as its row says, and `docs/sandbox.md` is written from
 //! them (`TOWPATH_BLESS=1 cargo test -p towpath-sandbox --lib services::rules`).
 //!
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use crate::Quota;
 use crate::fault::{Effect, Fault};
 use crate::testing::{Aws, sandbox, within};
 
@@ -50,6 +52,15 @@ pub(super) enum Proof {
 pub(super) struct Machine {
     pub(super) object: &'static str,
     pub(super) states: &'static str,
+    pub(super) source: &'static str,
+    pub(super) test: &'static str,
+}
+
+/// One quota of the account.
+pub(super) struct Limit {
+    pub(super) quota: Quota,
+    /// What is counted.
+    pub(super) of: &'static str,
     pub(super) source: &'static str,
     pub(super) test: &'static str,
 }
@@ -148,7 +159,8 @@ fn every_test_that_a_row_names_exists() {
         _ => None,
     });
     let of_sql = catalogue::SQL.iter().map(|row| row.test);
-    for name in named.chain(catalogue::MACHINES.iter().map(|machine| machine.test)).chain(of_sql) {
+    let of_quotas = catalogue::LIMITS.iter().map(|row| row.test);
+    for name in named.chain(of_quotas).chain(catalogue::MACHINES.iter().map(|machine| machine.test)).chain(of_sql) {
         assert!(tests.contains(name), "there is no test `{name}`");
     }
 }
@@ -161,6 +173,12 @@ fn the_catalogue_has_every_fault_and_its_examples_read() {
         let planted = fault.example.split("--fault ").nth(1).unwrap_or_default();
         assert!(planted.trim_matches('\'').parse::<Fault>().is_ok(), "{}", fault.example);
     }
+}
+
+#[test]
+fn the_catalogue_has_every_quota() {
+    let listed: Vec<Quota> = catalogue::LIMITS.iter().map(|limit| limit.quota).collect();
+    assert_eq!(listed, Quota::ALL.map(|(_, quota, _)| quota));
 }
 
 /// What the rows' words in braces stand for.
@@ -281,6 +299,10 @@ fn page() -> String {
     out.push_str(catalogue::STATES);
     for machine in catalogue::MACHINES {
         let _ = writeln!(out, "| {} | {} | {} | `{}` |", machine.object, machine.states, machine.source, machine.test);
+    }
+    out.push_str(catalogue::QUOTAS);
+    for ((name, _, default), row) in Quota::ALL.into_iter().zip(catalogue::LIMITS) {
+        let _ = writeln!(out, "| `{name}` | {default} | {} | {} | `{}` |", row.of, row.source, row.test);
     }
     out.push_str(catalogue::WAREHOUSE);
     for row in catalogue::SQL {

@@ -45,6 +45,20 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         "dms",
+        "ResourceQuotaExceededFault",
+        "a quota of the account, of a subnet group or of an instance is used up (\"Quotas\" above)",
+        "\"After a quota for a resource has been reached, additional calls to create that resource fail with an exception\" (DMS user guide, \"Quotas for AWS Database Migration Service\"); DMS API reference, errors of the operations",
+        Test("dms_refuses_what_goes_beyond_its_quotas"),
+    ),
+    rule(
+        "dms",
+        "StorageQuotaExceededFault",
+        "`CreateReplicationInstance` or `ModifyReplicationInstance` asks for more storage than all instances together may have",
+        "\"The 30,000-GB quota for storage applies to all your AWS DMS replication instances in a given AWS Region\" (DMS user guide, \"Quotas for AWS Database Migration Service\")",
+        Test("dms_refuses_what_goes_beyond_its_quotas"),
+    ),
+    rule(
+        "dms",
         "AccessDeniedFault",
         "`dms-vpc-role` is absent, too new, or lacks trust or policy",
         "DMS API reference; hashicorp/terraform-provider-aws#11025, #32824",
@@ -201,6 +215,13 @@ pub(super) const RULES: &[Rule] = &[
         "the planted `no-capacity` or `failed-state` strikes `CreateWorkgroup`",
         REDSHIFT,
         Test("capacity_runs_out_where_planted"),
+    ),
+    rule(
+        "redshift-serverless",
+        "ServiceQuotaExceededException",
+        "the account has as many namespaces or workgroups as it may have; the API reference has the code for other creates of the service, and none for these two",
+        "\"Quotas and limits in Amazon Redshift\"; Redshift Serverless API reference, `ServiceQuotaExceededException`",
+        Test("redshift_serverless_refuses_what_goes_beyond_its_quotas"),
     ),
     rule(
         "redshift-data",

@@ -5,6 +5,8 @@ use super::Rule;
 
 const EC2: &str = "\"Error codes for the Amazon EC2 API\"";
 const IAM: &str = "IAM API reference, errors of the operation";
+/// The test of the quotas of EC2.
+const QUOTAS: &str = "ec2_refuses_what_goes_beyond_its_quotas";
 const IAM_QUOTA: &str = "\"IAM and AWS STS quotas\"";
 
 const fn ec2(code: &'static str, when: &'static str, proof: super::Proof) -> Rule {
@@ -162,15 +164,22 @@ pub(super) const RULES: &[Rule] = &[
         "a subnet's block overlaps another's",
         Call("CreateSubnet", "VpcId={vpc}&CidrBlock=172.31.0.0/24"),
     ),
-    ec2("VpcLimitExceeded", "a region has five VPCs", Call("CreateVpc", "CidrBlock=10.200.0.0/16")),
+    ec2("VpcLimitExceeded", "a region has as many VPCs as it may have", Call("CreateVpc", "CidrBlock=10.200.0.0/16")),
+    ec2("SubnetLimitExceeded", "a VPC has as many subnets as it may have", Test(QUOTAS)),
+    ec2("SecurityGroupLimitExceeded", "a region has as many security groups as it may have", Test(QUOTAS)),
     ec2(
-        "SecurityGroupLimitExceeded",
-        "a region has 2,500 security groups",
-        Never("so many groups take too long to make"),
+        "SecurityGroupsPerInterfaceLimitExceeded",
+        "an interface endpoint gets more security groups than a network interface may have",
+        Test(QUOTAS),
+    ),
+    ec2(
+        "VpcEndpointLimitExceeded",
+        "a region has as many gateway endpoints, or a VPC as many interface endpoints, as it may have",
+        Test(QUOTAS),
     ),
     ec2(
         "RulesPerSecurityGroupLimitExceeded",
-        "a group has 60 rules of a direction",
+        "a group has as many rules of a direction as it may have",
         Call("AuthorizeSecurityGroupIngress", "GroupId={group}&{ports}"),
     ),
     ec2("TagLimitExceeded", "an object has 50 tags", Call("CreateTags", "ResourceId.1={group}&{tags}")),
@@ -205,7 +214,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     iam(
         "LimitExceeded",
-        "1,000 roles, 10 policies of a role, 50 tags, or a document over its size (409)",
+        "too many roles, policies of a role or tags, or a document over its size (409)",
         IAM_QUOTA,
         Call("UpdateAssumeRolePolicy", "RoleName=dms-vpc-role&PolicyDocument={long}"),
     ),

@@ -1,6 +1,6 @@
 //! Refusals of S3, and the buckets they are shown on.
 
-use super::Proof::{Call, Never};
+use super::Proof::{Call, Never, Test};
 use super::Rule;
 
 /// What is put there first.
@@ -27,6 +27,11 @@ pub(super) const RULES: &[Rule] = &[
         "AccessDenied",
         "`x-amz-expected-bucket-owner` is another account (403)",
         Call("GET /full?location | x-amz-expected-bucket-owner: 999999999999", ""),
+    ),
+    s3(
+        "TooManyBuckets",
+        "the account has as many buckets as it may have",
+        Test("iam_and_s3_refuse_what_goes_beyond_their_quotas"),
     ),
     s3("InvalidBucketName", "a name breaks the naming rules", Call("PUT /Not_A_Bucket", LOCATION)),
     s3(

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::access::owner;
 use super::{bucket, check_owner, no_bucket};
+use crate::Quota;
 use crate::call::{ApiError, Call};
 use crate::protocol::Response;
 use crate::protocol::rest::{Target, document, empty};
@@ -40,6 +41,10 @@ pub(super) fn create(call: &mut Call<'_>, target: &Target<'_>) -> Result<Respons
         }
         let message = "Your previous request to create the named bucket succeeded and you already own it.";
         return Err(ApiError::new("BucketAlreadyOwnedByYou", message).status(409));
+    }
+    if call.world.s3.buckets.len() >= call.quotas.value(Quota::Buckets) {
+        let message = "You have attempted to create more buckets than allowed.";
+        return Err(ApiError::new("TooManyBuckets", message));
     }
     // "You must have the s3:TagResource permission to create a general purpose bucket with tags" (S3 API reference,
     // `CreateBucketConfiguration`).

@@ -1,5 +1,6 @@
 //! Refusals, states and faults of the services beside DMS and Redshift, as a client sees them over HTTP.
 
+mod quotas;
 mod reads;
 
 use serde_json::{Value, json};
