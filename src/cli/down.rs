@@ -72,7 +72,7 @@ async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Outpu
     if !selection.targets.is_empty() || !selection.excludes.is_empty() {
         return Ok(Exit::Done);
     }
-    let command = |verb: &str| format!("towpath {verb} --stack {}", session.project.source.path);
+    let command = |verb: &str| format!("towpath {verb} --stack {}{}", session.project.source.path, session.choices);
     let (again, purge) = (command("destroy"), format!("{} --purge", command("down")));
     let next = Next { again: &again, purge: Some(&purge) };
     leftovers::sweep(session, &before, &args.purge, args.consent, &next, output).await
