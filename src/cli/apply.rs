@@ -23,6 +23,7 @@ use crate::report::style::{duration, plural};
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
     /// A plan saved by `towpath plan --out`: exactly that is done, or nothing
+    #[arg(conflicts_with_all = ["targets", "excludes", "replace", "allow_data_loss", "final_snapshots", "include_shared"])]
     file: Option<PathBuf>,
     #[command(flatten)]
     selection: Selection,

@@ -69,7 +69,7 @@ async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Outpu
             return Ok(exit);
         }
     }
-    let command = |verb: &str| format!("towpath {verb} --stack {}", session.project.source.path);
+    let command = |verb: &str| format!("towpath {verb} --stack {}{}", session.project.source.path, session.choices);
     let part = |flag: &str, names: &[String]| names.iter().map(|name| format!(" {flag} {name}")).collect::<String>();
     let part = part("--target", &selection.targets) + &part("--exclude", &selection.excludes);
     let (again, purge) = (command("destroy") + &part, format!("{} --purge", command("down")));

@@ -41,8 +41,8 @@ pub(super) async fn run(global: &Global, args: &DriftArgs, output: &Output) -> R
     let observation = look(&session).await?;
     let found = differences(&session, &observation).await?;
     known(args, &found)?;
-    let left = list(args, &found, output);
     let text = rewritten(global, &session, args, &found, &observation).await?;
+    let left = list(args, &found, output);
     if args.revert.is_empty() {
         write(global, &mut session, args, text, output).await?;
     } else {
@@ -57,9 +57,10 @@ pub(super) async fn run(global: &Global, args: &DriftArgs, output: &Output) -> R
     if left == 0 {
         output.data("Nothing else differs from the stack.\n");
     } else {
-        output.talk(
-            "\nTo declare what is there: towpath drift --accept NAME.FIELD\nTo make it as declared:    towpath drift --revert NAME.FIELD\nTo leave it alone:         towpath drift --ignore NAME.FIELD",
-        );
+        let choices = global.choices_and_stack();
+        output.talk(&format!(
+            "\nTo declare what is there: towpath drift --accept NAME.FIELD{choices}\nTo make it as declared:    towpath drift --revert NAME.FIELD{choices}\nTo leave it alone:         towpath drift --ignore NAME.FIELD{choices}",
+        ));
     }
     session.close().await;
     Ok(if left == 0 { Exit::Done } else { Exit::Differences })

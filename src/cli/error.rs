@@ -106,6 +106,21 @@ impl CliError {
         self
     }
 
+    /// The same, with the commands in its ways out about what this command was about: the same environment and values.
+    pub(super) fn about(mut self, choices: &str, choices_and_stack: &str) -> Self {
+        for hint in &mut self.hints {
+            let Some(at) = hint.find("towpath ") else { continue };
+            let verb = hint[at..].split_whitespace().nth(1).unwrap_or_default();
+            if ["init", "explain", "schema", "reap", "help"].contains(&verb) {
+                continue;
+            }
+            let end = hint[at..].find([',', ';', '`', '\n']).map_or(hint.len(), |length| at + length);
+            let is_named = hint[at..end].contains("--stack ");
+            hint.insert_str(end, if is_named { choices } else { choices_and_stack });
+        }
+        self
+    }
+
     /// The message and its causes in one line, for a place where the failure is only part of the matter.
     pub(super) fn summary(&self) -> String {
         let parts: Vec<&str> = std::iter::once(&self.message)

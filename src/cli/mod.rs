@@ -98,6 +98,34 @@ pub(crate) struct Global {
     lease: Option<String>,
 }
 
+impl Global {
+    /// What chooses the stack's environment, values and target, as it would be written after another command: without it
+    /// that command would be about something else.
+    fn choices(&self) -> String {
+        let env = self.env.iter().map(|name| ("--env", name.clone()));
+        let vars = self.vars.iter().map(|(name, value)| ("--var", format!("{name}={value}")));
+        let on = self.on.iter().map(|target| ("--on", target.clone()));
+        let words = env.chain(vars).chain(on).map(|(flag, value)| format!(" {flag} {}", quoted(&value)));
+        words.collect::<Vec<_>>().concat()
+    }
+
+    /// The same with the stack file, where one was named.
+    fn choices_and_stack(&self) -> String {
+        let stack = self.stack.iter().map(|path| format!(" --stack {}", quoted(&path.display().to_string())));
+        stack.chain([self.choices()]).collect()
+    }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |one: char| one.is_alphanumeric() || "-_./:=,@+".contains(one);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// `--yes`, for commands that change something.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct Consent {
@@ -249,10 +277,12 @@ pub async fn run(cli: Cli) -> Exit {
         quiet: cli.global.quiet,
         no_color: cli.global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
     });
+    let (choices, with_stack) = (cli.global.choices(), cli.global.choices_and_stack());
     let exit = match Box::pin(dispatch(cli, &output)).await {
         Ok(exit) => exit,
         Err(error) => {
             output.clear();
+            let error = error.about(&choices, &with_stack);
             error.show(&output);
             error.exit
         }

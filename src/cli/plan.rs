@@ -52,9 +52,10 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     if let Some(path) = &args.out {
         save(&session, &args.selection, verb, &plan, &observation, path).await?;
         output.talk(&format!(
-            "Saved to `{}`. To apply exactly this:\n\n    towpath apply {}",
+            "Saved to `{}`. To apply exactly this:\n\n    towpath apply {}{}",
             path.display(),
-            path.display()
+            super::quoted(&path.display().to_string()),
+            global.choices_and_stack()
         ));
     }
     if args.calls {
@@ -103,6 +104,7 @@ pub(super) async fn draft(
     };
     session.cloud.read_tags_in_bulk(verb == Verb::Apply);
     let (mut plan, mut observation) = look_and_build(&replay).await?;
+    known_losses(session, selection, &observation)?;
     session.cloud.read_tags_in_bulk(false);
     // The index of tags lags behind: it may say that there is nothing to do, and nothing else.
     if session.cloud.has_read_tags_in_bulk() && !(plan.is_empty() && plan.is_allowed()) {
@@ -267,12 +269,48 @@ pub(super) fn known(session: &Session, selection: &Selection) -> Result<(), CliE
             });
         }
     }
+    match selection.targets.iter().chain(&selection.replace).find(|name| selection.excludes.contains(name)) {
+        Some(name) => Err(CliError::new(Exit::Usage, format!("`{name}` is both asked for and excluded"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a loss or a final snapshot of what the stack neither declares nor owns: the name was meant for another, whose
+/// data would go without.
+fn known_losses(session: &Session, selection: &Selection, observation: &Observation) -> Result<(), CliError> {
+    let own = observation.objects.values().flatten().filter_map(Object::owner);
+    let own = own.filter(|(stack, _)| *stack == session.stack.name).map(|(_, resource)| resource);
+    let moved = session.stack.moved.iter().flat_map(|(old, new)| [old.as_str(), new.as_str()]);
+    let known: BTreeSet<&str> = session.stack.resources.keys().map(String::as_str).chain(own).chain(moved).collect();
+    let snapshots = selection.final_snapshots.iter().map(|(name, _)| name);
+    for name in selection.allow_data_loss.iter().chain(snapshots) {
+        if !known.contains(name.as_str()) {
+            let error = CliError::new(Exit::Usage, format!("the stack has no resource `{name}`"));
+            return Err(match towpath_engine::diag::closest(name, known) {
+                Some(close) => error.hint(format!("did you mean `{close}`?")),
+                None => error,
+            });
+        }
+    }
     Ok(())
 }
 
-/// Refuses a final snapshot of what cannot have one.
+/// Refuses a final snapshot of what cannot have one, and under a name that Redshift does not take ("Management guide",
+/// identifiers of snapshots): the refusal would come when the workgroup is gone.
 fn can_be_saved(session: &Session, selection: &Selection) -> Result<(), CliError> {
-    for (name, _) in &selection.final_snapshots {
+    for (name, snapshot) in &selection.final_snapshots {
+        let is_name = snapshot.starts_with(|first: char| first.is_ascii_alphabetic())
+            && snapshot.chars().all(|one| one.is_ascii_alphanumeric() || one == '-')
+            && !snapshot.ends_with('-')
+            && !snapshot.contains("--")
+            && snapshot.len() <= 255;
+        if !is_name {
+            let rule = "letters, digits and single hyphens, beginning with a letter, not ending with a hyphen";
+            return Err(CliError::new(Exit::Usage, format!("`{snapshot}` cannot be the name of a snapshot")).hint(rule));
+        }
+        if selection.final_snapshots.iter().filter(|(other, _)| other == name).count() > 1 {
+            return Err(CliError::new(Exit::Usage, format!("two final snapshots are asked for of `{name}`")));
+        }
         let kind = session.stack.resources.get(name).map(|resource| resource.address.kind.as_str());
         if kind.and_then(|kind| session.registry.get(kind)).is_some_and(|kind| !kind.takes_final_snapshot()) {
             return Err(CliError::new(Exit::Usage, format!("no snapshot can be taken of `{name}`"))

@@ -58,6 +58,8 @@ pub(super) struct Session {
     pub(super) take_over: bool,
     /// `--lease`, over what the stack says.
     pub(super) lease: Option<String>,
+    /// `--env` and the like, as another command about the same must have them.
+    pub(super) choices: String,
 }
 
 /// A session before its target is reached.
@@ -106,7 +108,12 @@ impl Project {
             None => only_stack()?,
         };
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            CliError::failed(format!("cannot read the stack file `{}`", path.display()), &error).with_exit(Exit::Usage)
+            let failed = CliError::failed(format!("cannot read the stack file `{}`", path.display()), &error);
+            failed.with_exit(Exit::Usage).hint(match error.kind() {
+                std::io::ErrorKind::InvalidData => "save it as UTF-8",
+                std::io::ErrorKind::PermissionDenied => "ask for the right to read it",
+                _ => "name the file with --stack FILE, or begin a project: towpath init NAME",
+            })
         })?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let root = if folder.file_name().is_some_and(|name| name == "stacks") {
@@ -345,6 +352,7 @@ impl Session {
             parallel: global.parallel,
             take_over: global.take_over,
             lease: global.lease.clone(),
+            choices: global.choices(),
         })
     }
 

@@ -89,10 +89,12 @@ fn paint(color: Color, action: Action, text: &str) -> String {
 fn verb(step: &Step) -> &'static str {
     match (step.action, &step.reason) {
         (Action::Create, Reason::Replaced) => "is made again (second half of a replacement)",
+        (Action::Create, Reason::Asked) => "is made again (second half of a replacement that was asked for)",
         (Action::Create, Reason::Broken) => "is made again",
         (Action::Create, _) => "is made",
         (Action::Update, _) => "is changed in place",
         (Action::Delete, Reason::Replaced) => "is deleted (first half of a replacement)",
+        (Action::Delete, Reason::Asked) => "is deleted (first half of a replacement that was asked for)",
         (Action::Delete, Reason::Removed) => "is deleted, because the stack no longer declares it",
         (Action::Delete, Reason::Broken) => "is deleted, because it is broken",
         (Action::Delete, _) => "is deleted",
@@ -252,7 +254,9 @@ pub fn summary(plan: &Plan, color: Color) -> String {
     let replaced = plan
         .steps
         .iter()
-        .filter(|step| step.action == Action::Create && matches!(step.reason, Reason::Replaced | Reason::Broken))
+        .filter(|step| {
+            step.action == Action::Create && matches!(step.reason, Reason::Replaced | Reason::Broken | Reason::Asked)
+        })
         .count();
     let mut out = format!(
         "{} {} to create, {} to change, {} to delete{}, {} unchanged in {place}.\n",

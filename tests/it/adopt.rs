@@ -1,6 +1,9 @@
 //! `towpath adopt`: objects that somebody else made come into the stack file as they are, and the
 //! plan right after changes nothing.
 
+use serde_json::json;
+
+use crate::aws::Aws;
 use crate::env::TestEnvironment;
 
 /// One object of every kind but those that need others' files, as another stack makes them.
@@ -172,4 +175,57 @@ fn what_can_only_be_named_comes_along_and_mistakes_are_named() {
     let twice = project.expect(2, &["adopt", "dms/replication_instance", "other-instance", "--as", "again"]);
     assert!(twice.stderr.contains("is declared already, as `instance`"), "{}", twice.stderr);
     project.expect(0, &["plan"]);
+}
+
+/// What consoles and other tools make, and towpath by itself does not.
+#[test]
+fn legal_objects_that_towpath_would_not_make_are_declared_as_they_are() {
+    let project = TestEnvironment::empty();
+    project.write(FILE, MINE);
+    let aws = Aws::of(&project);
+    let group = aws.ec2("Action=CreateSecurityGroup&GroupName=pings&GroupDescription=who+may+ask");
+    let id = group.split("<groupId>").nth(1).unwrap().split('<').next().unwrap();
+    for (at, (from, to)) in [(8, -1), (3, 4), (-1, -1)].into_iter().enumerate() {
+        aws.ec2(&format!(
+            "Action=AuthorizeSecurityGroupIngress&GroupId={id}&IpPermissions.1.IpProtocol=icmp\
+             &IpPermissions.1.FromPort={from}&IpPermissions.1.ToPort={to}&IpPermissions.1.IpRanges.1.CidrIp=10.{at}.0.0/16"
+        ));
+    }
+    let secret = json!({ "Name": "team/login", "SecretString": "{}", "ClientRequestToken": "0".repeat(32) });
+    aws.json("secretsmanager", "secretsmanager.CreateSecret", &secret).unwrap();
+    let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%22dms.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
+    aws.iam(&format!("Action=CreateRole&RoleName=dms-vpc-role&AssumeRolePolicyDocument={trust}"));
+    aws.iam("Action=AttachRolePolicy&RoleName=dms-vpc-role&PolicyArn=arn:aws:iam::aws:policy/service-role/AmazonDMSVPCManagementRole");
+    let role = aws.iam("Action=GetRole&RoleName=dms-vpc-role");
+    let role = role.split("<Arn>").nth(1).unwrap().split('<').next().unwrap();
+    // DMS takes a secret by its name, too.
+    let settings =
+        json!({ "SecretsManagerSecretId": "team/login", "SecretsManagerAccessRoleArn": role, "DatabaseName": "boats" });
+    let endpoint = json!({
+        "EndpointIdentifier": "by-secret", "EndpointType": "source", "EngineName": "postgres", "DatabaseName": "boats",
+        "PostgreSQLSettings": settings,
+    });
+    aws.dms("CreateEndpoint", &endpoint).unwrap();
+    let subnets = aws.ec2("Action=DescribeSubnets");
+    let ids: Vec<&str> =
+        subnets.split("<subnetId>").skip(1).filter_map(|rest| rest.split('<').next()).take(2).collect();
+    let subnet_group = json!({
+        "ReplicationSubnetGroupIdentifier": "Old_group.1", "ReplicationSubnetGroupDescription": "* of: \"old\" #1",
+        "SubnetIds": ids,
+    });
+    aws.dms("CreateReplicationSubnetGroup", &subnet_group).unwrap();
+    for (kind, object, name) in [
+        ("ec2/security_group", id, "pings"),
+        ("secretsmanager/secret", "team/login", "login"),
+        ("dms/endpoint", "by-secret", "source"),
+        ("dms/subnet_group", "old_group.1", "subnets"),
+    ] {
+        project.expect(0, &["adopt", kind, object, "--as", name, "--yes"]);
+        let plan = project.expect(0, &["plan"]);
+        assert!(plan.stdout.contains("Nothing to do"), "{kind}: {}", plan.stdout);
+    }
+    let text = project.read(FILE);
+    for line in ["icmp_type: 3, icmp_code: 4", "icmp_type: 8, from", "secret: login", "name: old_group.1"] {
+        assert!(text.contains(line), "`{line}` is not in: {text}");
+    }
 }

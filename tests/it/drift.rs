@@ -113,3 +113,37 @@ fn only_the_named_field_is_reverted_and_nobody_is_surprised() {
     let misspelt = small.expect(2, &["check"]);
     assert!(misspelt.stderr.contains("Did you mean `class`?"), "{}", misspelt.stderr);
 }
+
+/// The lines between what changes are the user's, and so is how a rule is written that stays.
+#[test]
+fn an_accepted_value_leaves_comments_and_other_items_as_they_are() {
+    let small = TestEnvironment::small();
+    let rules = "ingress:\n      # the source\n      - {port: 5432, from: self}   # itself";
+    small.edit(STACK, "ingress: [{port: 5432, from: self}]", rules);
+    let parameters = "    parameters:\n      # slow ones are stopped\n      max_query_execution_time: 60   # seconds\n";
+    let workgroup =
+        "  workgroup: {kind: redshift/workgroup, namespace: warehouse, base_rpu: 8, security_groups: [guard]}\n";
+    let lines = "  workgroup:\n    kind: redshift/workgroup\n    namespace: warehouse\n    base_rpu: 8\n";
+    small.edit(STACK, workgroup, &format!("{lines}{parameters}"));
+    small.expect(0, &["apply", "--yes", "--target", "guard", "--target", "workgroup"]);
+    let aws = Aws::of(&small);
+    let (id, _) = guard(&aws);
+    aws.ec2(&format!(
+        "Action=AuthorizeSecurityGroupIngress&GroupId={id}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=80\
+         &IpPermissions.1.ToPort=80&IpPermissions.1.IpRanges.1.CidrIp=10.0.0.0/8"
+    ));
+    let slower = json!([{ "parameterKey": "max_query_execution_time", "parameterValue": "90" }]);
+    aws.redshift("UpdateWorkgroup", &json!({ "workgroupName": "small-workgroup", "configParameters": slower }))
+        .unwrap();
+    until(|| workgroup_is_available(&aws));
+    let before = small.read(STACK);
+    small.run(&["drift", "--accept", "guard.ingress", "--accept", "workgroup.parameters"]);
+    let new = "# itself\n      - {protocol: tcp, ports: \"80\", from: \"10.0.0.0/8\"}\n";
+    let wanted =
+        before.replace("# itself\n", new).replace("max_query_execution_time: 60 ", "max_query_execution_time: \"90\" ");
+    assert_eq!(small.read(STACK), wanted);
+}
+
+fn workgroup_is_available(aws: &Aws) -> bool {
+    workgroup(aws)["status"] == "AVAILABLE"
+}

@@ -9,6 +9,7 @@ mod adopt;
 mod apply;
 mod architecture;
 mod around;
+mod asked;
 mod aws;
 mod calls;
 mod check;

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use towpath_engine::fault::Fault;
+use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{Object, Place, Poll, Seconds, Tags, physical_name};
 use towpath_engine::value::{Map, Value};
 
@@ -109,6 +109,34 @@ pub(super) async fn read_tags(cloud: &Cloud, objects: &mut [Object]) -> Result<(
         }
     }
     Ok(())
+}
+
+/// Puts the ARN in the place of a secret's name or of a part of its ARN: DMS takes "the full ARN, partial ARN, or friendly
+/// name" (API reference, `PostgreSQLSettings`) and answers with what it was given, and towpath declares secrets by ARN.
+pub(super) async fn whole_secrets(cloud: &Cloud, objects: &mut [Object], fields: &[&str]) -> Result<(), Fault> {
+    for object in objects {
+        for field in fields {
+            let Some(Value::String(id)) = object.state.pointer_mut(field) else { continue };
+            if is_whole(id) {
+                continue;
+            }
+            let call = cloud.secretsmanager().await.describe_secret().secret_id(id.as_str());
+            match call.send().await.map_err(fault("secretsmanager:DescribeSecret")) {
+                Ok(answer) => *id = answer.arn.unwrap_or_else(|| id.clone()),
+                // It stands as it was given, and differs from whatever is declared.
+                Err(fault) if fault.is_not_found() || fault.class == FaultClass::Denied => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a text is an ARN with the hyphen and six letters and digits that end those of secrets.
+fn is_whole(secret: &str) -> bool {
+    let end = secret.rsplit_once('-').map(|(_, end)| end);
+    secret.starts_with("arn:")
+        && end.is_some_and(|end| end.len() == 6 && end.chars().all(|one| one.is_ascii_alphanumeric()))
 }
 
 async fn list_tags(cloud: &Cloud, arns: &[String]) -> Result<Vec<Tag>, Fault> {

@@ -358,6 +358,7 @@ impl Kind for Endpoint {
         let endpoints = pages.into_iter().flat_map(|page| page.endpoints.unwrap_or_default());
         let mut objects: Vec<Object> = endpoints.map(|endpoint| object(endpoint, &under_test)).collect();
         dms_common::read_tags(&self.cloud, &mut objects).await?;
+        dms_common::whole_secrets(&self.cloud, &mut objects, &["/connection/secret"]).await?;
         Ok(objects)
     }
 

@@ -243,6 +243,7 @@ impl Kind for MigrationProject {
     async fn list(&self, _scope: &Scope) -> Result<Vec<Object>, Fault> {
         let mut objects: Vec<Object> = all(&self.cloud).await?.into_iter().map(object).collect();
         dms_common::read_tags(&self.cloud, &mut objects).await?;
+        dms_common::whole_secrets(&self.cloud, &mut objects, &["/source_secret", "/target_secret"]).await?;
         Ok(objects)
     }
 

@@ -110,6 +110,12 @@ impl SubnetGroup {
     }
 }
 
+/// Whether DMS takes a name: "no more than 255 alphanumeric characters, periods, underscores, or hyphens"
+/// (API reference, `CreateReplicationSubnetGroup`), which is more than other names of DMS may have.
+fn is_name(name: &str) -> bool {
+    (1..=255).contains(&name.len()) && name.chars().all(|one| one.is_ascii_alphanumeric() || "._-".contains(one))
+}
+
 impl Kind for SubnetGroup {
     const NAME: &'static str = "dms/subnet_group";
     type Spec = Spec;
@@ -130,7 +136,8 @@ impl Kind for SubnetGroup {
     }
 
     fn name(&self, place: &Place, name: &str, spec: &Spec) -> String {
-        dms_common::identifier(place, name, spec.name.as_ref(), 255)
+        let declared = spec.name.as_ref().map(|name| name.to_lowercase());
+        declared.unwrap_or_else(|| dms_common::identifier(place, name, None, 255))
     }
 
     fn predict(&self, place: &Place, identity: &str, _spec: &Spec) -> Outputs {
@@ -141,8 +148,12 @@ impl Kind for SubnetGroup {
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {
-        let mut mistakes: Vec<(String, String)> = dms_common::check_name(spec.name.as_ref(), 255).into_iter().collect();
-        if spec.name.as_deref() == Some("default") {
+        let mut mistakes: Vec<(String, String)> = Vec::new();
+        if spec.name.as_ref().is_some_and(|name| !is_name(name)) {
+            let rule = "the name of a DMS subnet group has 1 to 255 letters, digits, periods, underscores and hyphens";
+            mistakes.push(("name".to_owned(), rule.to_owned()));
+        }
+        if spec.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case("default")) {
             mistakes.push(("name".to_owned(), "DMS does not allow the name `default`".to_owned()));
         }
         if let Subnets::Ids(ids) = &spec.subnets

@@ -225,6 +225,13 @@ fn mistakes(rule: &Value, direction: Direction) -> Vec<(&'static str, String)> {
     {
         mistakes.push(("ports", format!("`{text}` is no range of ports; write `5431-5455`")));
     }
+    let is_icmp = matches!(rule["protocol"].as_str(), Some("icmp" | "icmpv6" | "1" | "58"));
+    if !is_icmp && (rule["icmp_type"].is_number() || rule["icmp_code"].is_number()) {
+        mistakes.push(("protocol", "only icmp and icmpv6 have types and codes".to_owned()));
+    }
+    if rule["icmp_code"].is_number() && !rule["icmp_type"].is_number() {
+        mistakes.push(("icmp_code", "write the `icmp_type` that it is a code of".to_owned()));
+    }
     let has_ports = rule["port"].is_number() || rule["ports"].is_string();
     match rule["protocol"].as_str() {
         None | Some("tcp" | "udp" | "6" | "17") => {}

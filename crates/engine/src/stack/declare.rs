@@ -413,8 +413,29 @@ pub fn accepted(
             let accepted = overlaid(&declared, &live);
             (accepted != declared).then_some(accepted)
         }
-        None => Some(live),
+        None => Some(as_written(kind, field, declared, live)),
     }
+}
+
+/// A live list in which what the file says already stays as it is written there.
+fn as_written(kind: &dyn AnyKind, field: &str, declared: Option<&Value>, live: Value) -> Value {
+    let (Some(Value::Array(declared)), Value::Array(_)) = (declared, &live) else { return live };
+    let normal = |items: Value| kind.normalise(json!({ field: items }))[field].take();
+    let list = |items: Value| normal(items).as_array().cloned().unwrap_or_default();
+    let mut open = list(live.clone());
+    let mut items = Vec::new();
+    for item in declared {
+        let item = names_of(item.clone());
+        let parts = list(json!([item]));
+        if !parts.is_empty() && parts.iter().all(|part| open.contains(part)) {
+            open.retain(|part| !parts.contains(part));
+            items.push(item);
+        }
+    }
+    items.extend(open);
+    let items = Value::Array(items);
+    let compare = kind.fields().get(field).map(|fact| fact.compare).unwrap_or_default();
+    if crate::diff::equal(compare, &normal(items.clone()), &normal(live.clone())) { items } else { live }
 }
 
 fn overlaid(declared: &Value, live: &Value) -> Value {

@@ -7,6 +7,10 @@
 
 use std::sync::Arc;
 
+mod items;
+#[cfg(test)]
+mod tests;
+
 use super::check::raw;
 use super::yaml::{Entry, Node, Tree, parse};
 use crate::diag::{Diagnostics, Source};
@@ -55,8 +59,7 @@ pub fn set(
     parts.extend(path.split('.'));
     // In the base, blocks above the field must be there; an overlay is small and gets them.
     let must_exist = if environment.is_some() { 1 } else { parts.len() - 1 };
-    change(text, &root, &parts, must_exist, &literal(value))
-        .ok_or_else(|| EditError::ByHand(format!("{resource}.{path}")))
+    within(text, &parts, must_exist, &literal(value)).ok_or_else(|| EditError::ByHand(format!("{resource}.{path}")))
 }
 
 /// Adds a resource as the last one, with an environment to its overlay. `block` has `kind` and the
@@ -98,6 +101,45 @@ fn place<'a>(environment: Option<&'a str>, resource: &'a str) -> Vec<&'a str> {
     }
 }
 
+/// Sets what is at the end of a path of keys in as small changes as it takes: of a block only the fields that differ, of
+/// a list only the items, so that the lines between them stay, comments too.
+fn within(text: &str, parts: &[&str], must_exist: usize, value: &Value) -> Option<String> {
+    let root = tree(text).ok()?;
+    let there = parts.iter().try_fold(&root, |node, part| node.get(part));
+    let in_parts = match (there.map(|node| &node.tree), value) {
+        (Some(Tree::Map(entries)), Value::Object(wanted)) if !entries.is_empty() && !wanted.is_empty() => {
+            field_by_field(text, entries, parts, must_exist, wanted)
+        }
+        (Some(Tree::List(items)), Value::Array(wanted)) if !wanted.is_empty() => {
+            let changed = items::relist(text, there?, items, wanted, &flow);
+            changed.filter(|changed| says(changed, &root, parts, value))
+        }
+        _ => None,
+    };
+    in_parts.or_else(|| change(text, &root, parts, must_exist, value))
+}
+
+fn field_by_field(
+    text: &str,
+    entries: &[Entry],
+    parts: &[&str],
+    must_exist: usize,
+    wanted: &crate::value::Map,
+) -> Option<String> {
+    let mut text = text.to_owned();
+    let path = |key| [parts, &[key]].concat();
+    for (key, value) in wanted {
+        let same = entries.iter().any(|entry| entry.key == *key && raw(&entry.value) == *value);
+        if !same {
+            text = within(&text, &path(key), must_exist, value)?;
+        }
+    }
+    for entry in entries.iter().filter(|entry| !wanted.contains_key(&entry.key)) {
+        text = change(&text, &tree(&text).ok()?, &path(&entry.key), must_exist, &Value::Null)?;
+    }
+    Some(text)
+}
+
 /// Sets what is at the end of a path of keys, of which the first `must_exist` are there, and makes
 /// sure that the new text says that and nothing else.
 fn change(text: &str, root: &Node, parts: &[&str], must_exist: usize, value: &Value) -> Option<String> {
@@ -135,22 +177,27 @@ fn change(text: &str, root: &Node, parts: &[&str], must_exist: usize, value: &Va
             None => insert(text, block, last, value)?,
         }
     };
-    let after = tree(&changed).ok()?;
+    says(&changed, root, parts, value).then_some(changed)
+}
+
+/// Whether a text says the same as a tree but for the value at the end of a path.
+fn says(text: &str, root: &Node, parts: &[&str], value: &Value) -> bool {
     let mut expected = raw(root);
     let mut target = &mut expected;
+    let Some((last, parents)) = parts.split_last() else { return false };
     for parent in parents {
         if !target.get(*parent).is_some_and(Value::is_object) {
             target[*parent] = Value::Object(crate::value::Map::new());
         }
         target = &mut target[*parent];
     }
-    let target = target.as_object_mut()?;
+    let Some(target) = target.as_object_mut() else { return false };
     if value.is_null() {
         target.shift_remove(*last);
     } else {
         target.insert((*last).to_owned(), value.clone());
     }
-    (raw(&after) == expected).then_some(changed)
+    tree(text).is_ok_and(|after| raw(&after) == expected)
 }
 
 fn tree(text: &str) -> Result<Node, EditError> {
@@ -179,8 +226,12 @@ fn replace(text: &str, entry: &Entry, value: &Value) -> Option<String> {
     let range = entry.value.span.range.clone();
     // An empty value, an alias and an anchor have no text of their own to replace.
     let written = text.get(entry.key_span.range.end..range.start)?;
-    if range.is_empty() || written.contains(['&', '*', '#', '!']) {
+    // Comments inside would go with the old value.
+    if range.is_empty() || written.contains(['&', '*', '#', '!']) || items::has_comment(text, &entry.value) {
         return None;
+    }
+    if let Some(scalar) = items::block_scalar(text, entry) {
+        return Some(format!("{} {}{}", &text[..scalar.start], flow(value), &text[scalar.end..]));
     }
     let is_block =
         matches!(entry.value.tree, Tree::Map(_) | Tree::List(_)) && !text[range.clone()].starts_with(['{', '[']);
@@ -223,6 +274,7 @@ fn insert(text: &str, block: &Node, field: &str, value: &Value) -> Option<String
     // A block may begin behind the dash of a list.
     let indentation = " ".repeat(line.chars().count());
     let end = text[end..].find('\n').map_or(text.len(), |at| end + at + 1);
+    let end = items::behind_comments(text, end, indentation.len());
     let newline = if text[..end].ends_with('\n') { "" } else { "\n" };
     let lines = as_ended(text, &format!("{newline}{}", block_lines(field, value, &indentation)));
     Some(format!("{}{lines}{}", &text[..end], &text[end..]))
@@ -300,152 +352,4 @@ fn scalar(text: &str) -> String {
         && !["yes", "no", "on", "off", "y", "n"].contains(&text.to_lowercase().as_str());
     // A JSON string is a YAML string in double quotes.
     if is_word { text.to_owned() } else { Value::String(text.to_owned()).to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const TEXT: &str = "\
-# The club.
-resources:
-  # Does the work.
-  instance:
-    kind: dms/replication_instance   # the kind
-    class: dms.t3.medium             # small
-    storage_gb: 50
-    settings:
-      Logging: {EnableLogging: true}
-
-    tags:                            # two
-      - a
-      - b
-  group: {kind: ec2/security_group, description: talk here}  # one line
-
-# The rest.
-pipeline: {}
-";
-
-    fn changed(path: &str, value: &Value) -> Vec<String> {
-        let resource = if path.starts_with("group.") { "group" } else { "instance" };
-        let path = path.trim_start_matches("group.");
-        difference(&set(TEXT, None, resource, path, value).unwrap())
-    }
-
-    /// The lines that went and came.
-    fn difference(after: &str) -> Vec<String> {
-        let (before, after): (Vec<&str>, Vec<&str>) = (TEXT.lines().collect(), after.lines().collect());
-        let gone = before.iter().filter(|line| !after.contains(line)).map(|line| format!("-{line}"));
-        let new = after.iter().filter(|line| !before.contains(line)).map(|line| format!("+{line}"));
-        gone.chain(new).collect()
-    }
-
-    #[test]
-    fn a_value_changes_and_its_comment_stays() {
-        assert_eq!(
-            changed("class", &json!("dms.r6i.large")),
-            ["-    class: dms.t3.medium             # small", "+    class: dms.r6i.large             # small"]
-        );
-        assert_eq!(
-            changed("settings.Logging.EnableLogging", &json!(false)),
-            ["-      Logging: {EnableLogging: true}", "+      Logging: {EnableLogging: false}"]
-        );
-        assert_eq!(
-            changed("group.description", &json!("yes, really")),
-            [
-                "-  group: {kind: ec2/security_group, description: talk here}  # one line",
-                "+  group: {kind: ec2/security_group, description: \"yes, really\"}  # one line",
-            ]
-        );
-    }
-
-    #[test]
-    fn quotes_and_line_ends_are_those_of_the_file() {
-        let json = r#"{"stack": "s", "resources": {"box": {"kind": "s3/bucket", "kms_key": "alias/one"}}}"#;
-        let after = set(json, None, "box", "kms_key", &json!("alias/two")).unwrap();
-        assert_eq!(after, json.replace("alias/one", "alias/two"));
-        let dos = TEXT.replace('\n', "\r\n");
-        let after = set(&dos, None, "instance", "public", &json!(false)).unwrap();
-        assert_eq!(after.matches('\n').count(), after.matches("\r\n").count());
-        assert!(after.contains("    public: false\r\n"), "{after}");
-        let added = append_resource(&dos, None, "new", &json!({ "kind": "s3/bucket" })).unwrap();
-        assert!(added.contains("  new:\r\n    kind: s3/bucket\r\n"), "{added}");
-    }
-
-    #[test]
-    fn a_new_field_takes_the_style_of_its_block() {
-        assert_eq!(changed("public", &json!(false)), ["+    public: false"]);
-        assert_eq!(changed("settings.New", &json!({ "a": ["x", 1] })), ["+      New: {a: [x, 1]}"]);
-        assert_eq!(
-            changed("group.ingress", &json!([{ "port": 5432, "from": "10.0.0.0/8" }])),
-            [
-                "-  group: {kind: ec2/security_group, description: talk here}  # one line",
-                "+  group: {kind: ec2/security_group, description: talk here, \
-                 ingress: [{port: 5432, from: \"10.0.0.0/8\"}]}  # one line",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_field_goes_with_its_line_and_nothing_else() {
-        assert_eq!(changed("storage_gb", &Value::Null), ["-    storage_gb: 50"]);
-        assert_eq!(
-            changed("group.kind", &Value::Null),
-            [
-                "-  group: {kind: ec2/security_group, description: talk here}  # one line",
-                "+  group: {description: talk here}  # one line",
-            ]
-        );
-        assert_eq!(changed("never_there", &Value::Null), Vec::<String>::new());
-    }
-
-    #[test]
-    fn an_adopted_object_comes_last_and_reads_as_what_it_is() {
-        let block = json!({ "kind": "dms/endpoint", "engine": "postgres", "note": "${aws:username}: no" });
-        let after = append_resource(TEXT, None, "source", &block).unwrap();
-        assert_eq!(
-            difference(&after),
-            ["+  source:", "+    kind: dms/endpoint", "+    engine: postgres", "+    note: \"$${aws:username}: no\"",]
-        );
-        assert_eq!(append_resource(TEXT, None, "group", &block), Err(EditError::Taken("group".to_owned())));
-    }
-
-    #[test]
-    fn what_cannot_be_changed_alone_is_left_to_the_user() {
-        let shared = "resources:\n  a: &a {kind: k, size: 1}\n  b: *a\n";
-        assert_eq!(set(shared, None, "b", "size", &json!(2)), Err(EditError::ByHand("b.size".to_owned())));
-        assert_eq!(set(TEXT, None, "nobody", "size", &json!(2)), Err(EditError::NoResource("nobody".to_owned())));
-        assert_eq!(set("a: [", None, "b", "size", &json!(2)), Err(EditError::Unreadable));
-    }
-
-    #[test]
-    fn an_environment_changes_in_its_overlay() {
-        let text = "resources:\n  instance: {kind: k, class: small}\nenvironments:\n  prod:\n    target: aws\n";
-        let changed = set(text, Some("prod"), "instance", "class", &json!("large")).unwrap();
-        assert_eq!(changed, format!("{text}    resources: {{instance: {{class: large}}}}\n"));
-        let again = set(&changed, Some("prod"), "instance", "class", &json!("huge")).unwrap();
-        assert_eq!(again, changed.replace("large", "huge"));
-        let ignored = ignore(&changed, Some("prod"), "instance", "class").unwrap();
-        assert!(ignored.ends_with("{instance: {class: large, ignore: [class]}}\n"), "{ignored}");
-        let taken = append_resource(text, Some("prod"), "more", &json!({ "kind": "k" })).unwrap();
-        assert!(taken.ends_with("    resources:\n      more:\n        kind: k\n"), "{taken}");
-        let base = ignore(text, None, "instance", "class").unwrap();
-        let base = ignore(&base, None, "instance", "zone").unwrap();
-        assert!(base.contains("{kind: k, class: small, ignore: [class, zone]}"), "{base}");
-    }
-
-    #[test]
-    fn the_first_resource_of_an_empty_file_gets_its_lines_and_long_values_theirs() {
-        let text = "stack: s\nresources: {}\n# end\n";
-        let block = json!({ "kind": "k", "settings": { "A": { "B": "x".repeat(60), "C": "y".repeat(60) }, "D": 1 } });
-        let (x, y) = ("x".repeat(60), "y".repeat(60));
-        assert_eq!(
-            append_resource(text, None, "first", &block).unwrap(),
-            format!(
-                "stack: s\nresources:\n  first:\n    kind: k\n    settings:\n      A:\n        B: {x}\n        C: {y}\n      D: 1\n# end\n"
-            )
-        );
-    }
 }

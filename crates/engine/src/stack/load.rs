@@ -40,6 +40,7 @@ pub fn load(input: &LoadInput<'_>, registry: &Registry, place: &Place) -> (Optio
     let stack =
         prepared(input, registry, &mut found).map(|root| read(input, &root, registry, place, &mut found, &mut hidden));
     without_sequels(&mut found);
+    without_repetitions(&mut found);
     found.hide(&input.source, &hidden);
     found.sort();
     (stack.filter(|_| !found.has_errors()), found)
@@ -56,6 +57,36 @@ fn without_sequels(found: &mut Diagnostics) {
         };
         is_cause(one) || !place(one).is_some_and(sequel)
     });
+}
+
+/// An overlay that is used is checked by itself and as a part of the stack.
+fn without_repetitions(found: &mut Diagnostics) {
+    let mut told = std::collections::BTreeSet::new();
+    found.retain(|one| {
+        let place = one.labels.first().map(|(span, _)| span.range.start).filter(|_| one.code == "unknown-field");
+        place.is_none_or(|place| told.insert(place))
+    });
+}
+
+/// Refuses a value on the command line for a variable that the file does not have: it was meant for another.
+fn unused_values(input: &LoadInput<'_>, root: &Node, declared: &BTreeMap<String, String>, found: &mut Diagnostics) {
+    let text = &input.source.text;
+    let expressions = text.split("${").skip(1).filter_map(|rest| rest.split('}').next());
+    let mut known: Vec<&str> = expressions.filter_map(|one| one.trim().strip_prefix("var.")).collect();
+    known.extend(declared.keys().map(String::as_str));
+    for name in input.vars.keys().filter(|name| !known.contains(&name.as_str())) {
+        let place = root.entry("variables").map_or_else(|| start(root), |entry| entry.key_span.clone());
+        let help = match closest(name, known.iter().copied()) {
+            Some(similar) => format!("Did you mean `--var {similar}=…`?"),
+            None => format!("Leave it out, or write `${{var.{name}}}` where its value belongs."),
+        };
+        let label = format!("`{name}` is not here");
+        found.push(
+            Diagnostic::error("unknown-variable", "A value is given for a variable that is not there", place, label)
+                .with_detail(format!("`--var {name}=…` gives a value that nothing in the file uses."))
+                .with_help(help),
+        );
+    }
 }
 
 /// The tree with its environment laid over and all expressions put in.
@@ -78,6 +109,7 @@ fn prepared(input: &LoadInput<'_>, registry: &Registry, found: &mut Diagnostics)
         interpolate(node, &values, found);
         vars = variables(node, found);
     }
+    unused_values(input, &root, &vars, found);
     vars.extend(input.vars.clone());
     let values = Values { environment: input.variables, vars: &vars, template: input.template };
     if let Tree::Map(entries) = &mut root.tree {

@@ -56,7 +56,13 @@ impl Atom {
     pub(super) fn to_value(&self, direction: Direction) -> Value {
         let mut rule = Map::new();
         rule.insert("protocol".to_owned(), json!(self.protocol));
-        if (self.from_port, self.to_port) != (-1, -1) {
+        if is_icmp(&self.protocol) {
+            for (field, number) in [("icmp_type", self.from_port), ("icmp_code", self.to_port)] {
+                if number != -1 {
+                    rule.insert(field.to_owned(), json!(number));
+                }
+            }
+        } else if (self.from_port, self.to_port) != (-1, -1) {
             let ports = if self.from_port == self.to_port {
                 self.from_port.to_string()
             } else {
@@ -73,7 +79,7 @@ impl Atom {
 
     /// The atom as EC2 is asked for it by the group `own`.
     pub(super) fn permission(&self, own: &str) -> IpPermission {
-        let ported = (self.from_port, self.to_port) != (-1, -1) || matches!(self.protocol.as_str(), "icmp" | "icmpv6");
+        let ported = (self.from_port, self.to_port) != (-1, -1) || is_icmp(&self.protocol);
         let permission = IpPermission::builder()
             .ip_protocol(wire_protocol(&self.protocol))
             .set_from_port(ported.then_some(self.from_port))
@@ -157,6 +163,7 @@ fn atom(rule: &Value, peer: &Value) -> Atom {
         |protocol| protocol_name(protocol).to_owned(),
     );
     let (from_port, to_port) = match (protocol.as_str(), range) {
+        ("icmp" | "icmpv6", _) => (number(&rule["icmp_type"]), number(&rule["icmp_code"])),
         (_, Some(range)) => range,
         ("tcp" | "udp", None) => (0, 65_535),
         _ => (-1, -1),
@@ -173,6 +180,15 @@ fn range(rule: &Value) -> Option<(i32, i32)> {
         return Some((port, port));
     }
     ports(rule["ports"].as_str()?)
+}
+
+/// A type or code of ICMP; -1 for all.
+fn number(value: &Value) -> i32 {
+    value.as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or(-1)
+}
+
+fn is_icmp(protocol: &str) -> bool {
+    matches!(protocol, "icmp" | "icmpv6")
 }
 
 /// Reads `5432` or `5431-5455`.
@@ -356,6 +372,8 @@ mod tests {
     #[test]
     fn what_ec2_answers_reads_as_what_was_declared() {
         let rules = json!([
+            { "protocol": "icmp", "icmp_type": 8, "from": "10.0.0.0/8" },
+            { "protocol": "icmp", "icmp_type": 3, "icmp_code": 4, "from": "10.0.0.0/8" },
             { "port": 5432, "from": ["self", "sg-2", "pl-3"], "description": "database" },
             { "protocol": "all", "from": "0.0.0.0/0" },
             { "protocol": "icmp", "from": "::/0" },

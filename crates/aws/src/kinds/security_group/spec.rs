@@ -79,6 +79,12 @@ pub struct Ingress {
     /// `tcp`, `udp`, `icmp`, `icmpv6`, `all` or a number. Default: `tcp` with a port, else `all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
+    /// Of `icmp` and `icmpv6`: the type, e.g. 8 for an echo request. Default: all types.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icmp_type: Option<u8>,
+    /// The code of that type. Default: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icmp_code: Option<u8>,
     /// Who: `self` (members of this group), a CIDR block, the name of an `ec2/security_group`, an id
     /// of a group or prefix list, or a list of these.
     #[schemars(extend("x-towpath" = { "refers_to": {
@@ -104,6 +110,12 @@ pub struct Egress {
     /// `tcp`, `udp`, `icmp`, `icmpv6`, `all` or a number. Default: `tcp` with a port, else `all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
+    /// Of `icmp` and `icmpv6`: the type, e.g. 8 for an echo request. Default: all types.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icmp_type: Option<u8>,
+    /// The code of that type. Default: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icmp_code: Option<u8>,
     /// To whom: `self` (members of this group), a CIDR block, the name of an `ec2/security_group`, an
     /// id of a group or prefix list, or a list of these.
     #[schemars(extend("x-towpath" = { "refers_to": {

@@ -1,0 +1,105 @@
+//! What the command line asks for is done or refused, and never half heard: names that are nobody's, options that
+//! contradict each other, values that nothing uses; and what is said to do next is about the same stack.
+
+use crate::env::TestEnvironment;
+
+const STACK: &str = r"stack: asked
+target: sandbox
+variables: {purpose: tables}
+environments:
+  prod: {tags: {level: prod}}
+resources:
+  guard: {kind: ec2/security_group, description: '${var.purpose}'}
+  warehouse: {kind: redshift/namespace, protect: false}
+  archive: {kind: redshift/namespace}
+";
+
+fn project() -> TestEnvironment {
+    let project = TestEnvironment::empty();
+    project.write("stacks/asked.yaml", STACK);
+    project
+}
+
+#[track_caller]
+fn refused(project: &TestEnvironment, arguments: &[&str], words: &[&str]) {
+    let ran = project.expect(2, arguments);
+    for word in words {
+        assert!(ran.stderr.contains(word), "`{word}` is not in: {}", ran.stderr);
+    }
+}
+
+/// Without a snapshot, because its name was given to nobody, the data of an unprotected warehouse would be gone.
+#[test]
+fn a_final_snapshot_of_nobody_stops_the_destruction() {
+    let project = project();
+    project.expect(0, &["apply", "--yes", "--exclude", "archive"]);
+    let destroy = |snapshot| ["destroy", "--yes", "--final-snapshot", snapshot];
+    refused(&project, &destroy("warehose=last"), &["no resource `warehose`", "did you mean `warehouse`?"]);
+    for name in ["warehouse=Last one", "warehouse=", "warehouse=last-", "warehouse=7up"] {
+        refused(&project, &destroy(name), &["cannot be the name of a snapshot", "single hyphens"]);
+    }
+    let twice = [&destroy("warehouse=a")[..], &["--final-snapshot", "warehouse=b"]].concat();
+    refused(&project, &twice, &["two final snapshots are asked for of `warehouse`"]);
+    refused(&project, &["plan", "--allow-data-loss", "archiv"], &["no resource `archiv`", "did you mean `archive`?"]);
+    // What is no longer declared is known by its tags.
+    project.edit("stacks/asked.yaml", "  warehouse: {kind: redshift/namespace, protect: false}\n", "");
+    let plan = project.expect(3, &["plan", "--final-snapshot", "warehouse=last", "--allow-data-loss", "warehouse"]);
+    assert!(plan.stdout.contains("final snapshot: last"), "{}", plan.stdout);
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let project = project();
+    let both = "`guard` is both asked for and excluded";
+    refused(&project, &["plan", "--target", "guard", "--exclude", "guard"], &[both]);
+    refused(&project, &["plan", "--replace", "guard", "--exclude", "guard"], &[both]);
+    project.expect(3, &["plan", "--target", "guard", "--out", "a.plan"]);
+    for option in [["--target", "guard"], ["--exclude", "guard"], ["--allow-data-loss", "archive"]] {
+        refused(&project, &["apply", "a.plan", option[0], option[1]], &["cannot be used with", option[0]]);
+    }
+    project.expect(0, &["apply", "a.plan"]);
+    let again = project.expect(3, &["plan", "--replace", "guard", "--target", "guard"]);
+    assert!(again.stdout.contains("first half of a replacement that was asked for"), "{}", again.stdout);
+    assert!(again.stdout.contains("0 to create, 0 to change, 0 to delete, 1 to replace"), "{}", again.stdout);
+}
+
+#[test]
+fn a_value_that_nothing_uses_is_refused() {
+    let project = project();
+    refused(
+        &project,
+        &["plan", "--var", "purpos=views"],
+        &["Did you mean `--var purpose=…`?", "stacks/asked.yaml:3:1"],
+    );
+    project.expect(3, &["plan", "--var", "purpose=views"]);
+    project.edit("stacks/asked.yaml", "level: prod", "levle: prod}, resourses: {");
+    let twice = project.expect(2, &["check", "--env", "prod"]);
+    assert_eq!(twice.stderr.matches("Did you mean `resources`?").count(), 1, "{}", twice.stderr);
+}
+
+/// Whoever does what is said next must not land in another environment.
+#[test]
+fn what_is_said_next_is_about_the_same_environment() {
+    let project = project();
+    let prod = ["--env", "prod", "--var", "purpose=the tables"];
+    let saved = project.expect(3, &[&["plan", "--out", "b.plan"][..], &prod].concat());
+    let next = "towpath apply b.plan --env prod --var 'purpose=the tables'";
+    assert!(saved.stderr.contains(next), "{}", saved.stderr);
+    project.expect(0, &[&["apply", "b.plan"][..], &prod].concat());
+    let stale = project.expect(1, &["apply", "b.plan", "--env", "prod"]);
+    assert!(stale.stderr.contains("towpath plan --out FILE --env prod\n"), "{}", stale.stderr);
+    let fault = ["--replace", "guard", "--yes", "--fault", "failed-state@redshift-serverless:*", "--fault"];
+    let refuses = ["throttle@ec2:DeleteSecurityGroup#*"];
+    let failed = project.run(&[&["apply"][..], &fault, &refuses, &prod].concat());
+    let next = "towpath apply --stack stacks/asked.yaml --env prod --var 'purpose=the tables'";
+    assert!(failed.stderr.contains(next), "{} {}", failed.code, failed.stderr);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_has_a_way_out() {
+    let project = TestEnvironment::empty();
+    std::fs::create_dir_all(project.path().join("stacks")).unwrap();
+    std::fs::write(project.path().join("stacks/old.yaml"), b"stack: old\ntags: {town: M\xfcnchen}\n").unwrap();
+    refused(&project, &["check"], &["stacks/old.yaml", "save it as UTF-8"]);
+    refused(&project, &["check", "--stack", "stacks"], &["`stacks`", "--stack FILE"]);
+}
