@@ -23,6 +23,7 @@ mod migrate;
 mod models;
 mod mortal;
 mod plan;
+mod question;
 mod reap;
 mod recover;
 mod sample;
@@ -31,6 +32,7 @@ mod schema;
 mod secrets;
 mod session;
 mod slots;
+mod stack_file;
 mod status;
 mod up;
 mod upload;
@@ -94,6 +96,30 @@ pub(crate) struct Global {
     lease: Option<String>,
 }
 
+impl Global {
+    /// The options that chose stack, environment and place, as they are typed after a command.
+    fn chosen(&self) -> String {
+        let stack = self.stack.as_ref().map(|path| ("--stack", path.display().to_string()));
+        let word = |option, value: &Option<String>| value.clone().map(|value| (option, value));
+        let single = [stack, word("--env", &self.env), word("--on", &self.on), word("--lease", &self.lease)];
+        let vars = self.vars.iter().map(|(name, value)| ("--var", format!("{name}={value}")));
+        typed(single.into_iter().flatten().chain(vars))
+    }
+}
+
+/// Options with their values, as a shell reads them; each after a blank.
+fn typed<'o>(options: impl IntoIterator<Item = (&'o str, String)>) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@%+".contains(letter);
+    let quoted = |value: String| {
+        if !value.is_empty() && value.chars().all(plain) {
+            value
+        } else {
+            format!("'{}'", value.replace('\'', "'\\''"))
+        }
+    };
+    options.into_iter().fold(String::new(), |words, (option, value)| format!("{words} {option} {}", quoted(value)))
+}
+
 /// `--yes`, for commands that change something.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct Consent {
@@ -123,6 +149,23 @@ pub(crate) struct Selection {
     /// On destroy, also delete roles that belong to the whole account
     #[arg(long)]
     include_shared: bool,
+}
+
+impl Selection {
+    /// The same as it is typed after a command.
+    fn written(&self) -> String {
+        let names = [
+            ("--target", &self.targets),
+            ("--exclude", &self.excludes),
+            ("--replace", &self.replace),
+            ("--allow-data-loss", &self.allow_data_loss),
+        ];
+        let names = names.into_iter().flat_map(|(option, names)| names.iter().map(move |name| (option, name.clone())));
+        let snapshots =
+            self.final_snapshots.iter().map(|(name, snapshot)| ("--final-snapshot", format!("{name}={snapshot}")));
+        let shared = if self.include_shared { " --include-shared" } else { "" };
+        format!("{}{shared}", typed(names.chain(snapshots)))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -244,6 +287,7 @@ pub async fn run(cli: Cli) -> Exit {
         json: cli.global.json,
         quiet: cli.global.quiet,
         no_color: cli.global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        dumb: std::env::var_os("TERM").is_some_and(|term| term == "dumb"),
     });
     let exit = match Box::pin(dispatch(cli, &output)).await {
         Ok(exit) => exit,

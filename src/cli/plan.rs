@@ -44,17 +44,16 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     let verb = if args.destroy { Verb::Destroy } else { Verb::Apply };
     let (plan, observation) = make(&session, &args.selection, verb, output).await?;
     output.json("plan", &serde_json::json!({ "plan": plan }));
-    output.data(&if args.markdown { markdown(&plan) } else { text(&plan, output.color) });
+    let adopt = |name: &str| session.command(&format!("adopt {name}"));
+    output.data(&if args.markdown { markdown(&plan, &adopt) } else { text(&plan, output.color, &adopt) });
     if verb == Verb::Apply {
         secrets::warn(&session, &plan, output);
     }
     if let Some(path) = &args.out {
         save(&session, &args.selection, verb, &plan, &observation, path).await?;
-        output.talk(&format!(
-            "Saved to `{}`. To apply exactly this:\n\n    towpath apply {}",
-            path.display(),
-            path.display()
-        ));
+        let path = path.display();
+        let apply = session.command(&format!("apply {path}"));
+        output.talk(&format!("Saved to `{path}`. To apply exactly this:\n\n    {apply}"));
     }
     if args.calls {
         let calls = session.cloud.calls();
@@ -115,8 +114,11 @@ pub(super) async fn adopting(
 /// Refuses a plan of which AWS would refuse a step.
 pub(super) async fn feasible(session: &Session, plan: &Plan, observation: &Observation) -> Result<(), CliError> {
     let retry = Retry::new(session.clock.as_ref(), seed());
-    let found = preflight(plan, &session.registry, &retry).await;
-    let mut found = found.map_err(|fault| CliError::failed("cannot read what is there", &fault))?;
+    let read = async {
+        let found = preflight(plan, &session.registry, &retry).await;
+        found.map_err(|fault| CliError::failed("cannot read what is there", &fault))
+    };
+    let mut found = session.reading(read).await?;
     found.extend(overfull(plan, observation));
     if found.is_empty() {
         return Ok(());
@@ -129,6 +131,10 @@ pub(super) async fn feasible(session: &Session, plan: &Plan, observation: &Obser
 /// journal, and where an object of the stack was made by a run that the journal does not know, on another
 /// machine say, an object of any kind and name may be ours, so that every kind is read.
 pub(super) async fn look(session: &Session, verb: Verb, replay: &Replay) -> Result<Observation, CliError> {
+    session.reading(look_to_the_end(session, verb, replay)).await
+}
+
+async fn look_to_the_end(session: &Session, verb: Verb, replay: &Replay) -> Result<Observation, CliError> {
     let read = |fault| CliError::failed("cannot read what is there", &fault);
     let place = session.locate().await?;
     for (name, resource) in &session.stack.resources {
