@@ -14,10 +14,11 @@ use towpath_engine::plan::{Action, Plan, Verb, standing};
 use towpath_engine::stack::declare::{Declared, Surroundings, Wanted, declare, find};
 use towpath_engine::stack::edit;
 
-use super::apply::{allowed, ask, carry_out, show};
+use super::apply::{Errand, allowed, carry_out, show};
 use super::lease::{Held, hold};
+use super::question::ask;
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan, secrets};
+use super::{CliError, Consent, Exit, Global, Selection, plan, secrets, stack_file, typed};
 use crate::report::output::Output;
 
 /// The kinds that `--discover` looks for: the pipeline's own.
@@ -43,6 +44,18 @@ pub(super) struct AdoptArgs {
     kinds: Vec<String>,
     #[command(flatten)]
     consent: Consent,
+}
+
+impl AdoptArgs {
+    /// The same command once more.
+    fn again(&self, session: &Session) -> String {
+        let name = self.name.iter().map(|name| ("--as", name.clone()));
+        let options = typed(name.chain(self.kinds.iter().map(|kind| ("--kind", kind.clone()))));
+        let flags = [(self.all, " --all"), (self.discover, " --discover")];
+        let flags: String = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).collect();
+        let what = [&["adopt".to_owned()], self.what.as_slice()].concat().join(" ");
+        session.command(&format!("{what}{flags}{options}"))
+    }
 }
 
 /// Puts the stack's tags on objects that exist already, writing those into the stack file that are
@@ -75,8 +88,9 @@ async fn declared(session: &Session, held: &Held, args: &AdoptArgs, output: &Out
         for (foreign, owner) in first.foreign.iter().filter_map(|one| Some((one, one.owner.as_ref()?))) {
             let name = &foreign.address.name;
             output.alert(&format!(
-                "`{}` belongs to {owner} and is left. To take it from there: towpath adopt {name}",
-                foreign.identity
+                "`{}` belongs to {owner} and is left. To take it from there: {}",
+                foreign.identity,
+                session.command(&format!("adopt {name}"))
             ));
         }
         let free = first.foreign.iter().filter(|foreign| foreign.owner.is_none());
@@ -91,14 +105,14 @@ async fn declared(session: &Session, held: &Held, args: &AdoptArgs, output: &Out
         return Ok(Exit::Done);
     }
     let plan = plan::adopting(session, &selection, names, &observation).await?;
-    show(&plan, output);
-    allowed(&plan)?;
+    show(session, &plan, output);
+    allowed(session, &plan)?;
     secrets::required(session, &plan, output)?;
     if plan.is_empty() {
         return Ok(Exit::Done);
     }
-    ask(args.consent, "Adopt these?", output)?;
-    carry_out(session, held, &plan, &observation, "adopt", output).await
+    ask(&session.interrupt, args.consent, "Adopt these?", output).await?;
+    carry_out(session, held, &plan, &observation, &Errand { verb: "adopt", again: &args.again(session) }, output).await
 }
 
 /// Which undeclared objects are wanted.
@@ -141,19 +155,19 @@ async fn undeclared(
     }
     let plan = tags_only(session, &observation, &taken).await?;
     announce(&mut blocks, &session.project.source.path, output);
-    show(&plan, output);
-    allowed(&plan)?;
+    show(session, &plan, output);
+    allowed(session, &plan)?;
     only_tags(&plan, &taken)?;
-    ask(args.consent, "Adopt these?", output)?;
+    ask(&session.interrupt, args.consent, "Adopt these?", output).await?;
     if text != before {
         let path = &session.project.source.path;
-        std::fs::write(path, &text).map_err(|error| CliError::failed(format!("`{path}` cannot be written"), &error))?;
+        stack_file::replace(path, &text)?;
         output.talk(&format!("Wrote `{path}`."));
     }
     if plan.is_empty() {
         return Ok(Exit::Done);
     }
-    carry_out(session, held, &plan, &observation, "adopt", output).await
+    carry_out(session, held, &plan, &observation, &Errand { verb: "adopt", again: &args.again(session) }, output).await
 }
 
 /// What is taken over.

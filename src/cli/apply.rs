@@ -1,6 +1,5 @@
 //! `towpath apply`: the question, the run.
 
-use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,9 +11,10 @@ use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Plan, Reason, Verb};
 
 use super::lease::{Held, Steps, hold};
+use super::question::{ask, can_be_asked, is_agreed};
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, plan, quotas, secrets, slots};
-use crate::report::output::{Output, Progress};
+use crate::report::output::Output;
 use crate::report::plan::text;
 use crate::report::run::Run;
 use crate::report::style::{duration, plural};
@@ -36,8 +36,8 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> R
     let session = Session::open(global, output).await?;
     let held = hold(&session, "apply", args.consent, output).await?;
     let result = match &args.file {
-        Some(file) => apply_saved(&session, &held, file, output).await,
-        None => apply_now(&session, &held, &args.selection, args.consent, output).await,
+        Some(file) => Box::pin(apply_saved(&session, &held, file, output)).await,
+        None => Box::pin(apply_now(&session, &held, &args.selection, args.consent, output)).await,
     };
     held.release().await;
     session.close().await;
@@ -55,12 +55,15 @@ async fn apply_saved(
     plan::fits(session, &session.locate().await?, &saved)?;
     let destroys = saved.plan.steps.iter().any(|step| step.reason == Reason::Destroyed);
     let verb = if destroys { Verb::Destroy } else { Verb::Apply };
+    let name = if destroys { "destroy" } else { "apply" };
     let observation = plan::look(session, verb, &plan::remembered(session)?).await?;
     plan::stale(&saved.changed_since(&observation))?;
     let plan = saved.plan;
-    allowed(&plan)?;
+    allowed(session, &plan)?;
     record(session, held, Record::Saved { plan: saved.checksum }).await?;
-    act(session, held, &plan, &observation, if destroys { "destroy" } else { "apply" }, output).await
+    // The file is used up, and what a part of the stack was chosen by is not in it.
+    let again = session.command(if plan.partial { "plan --out FILE" } else { name });
+    act(session, held, &plan, &observation, &Errand { verb: name, again: &again }, output).await
 }
 
 async fn apply_now(
@@ -78,8 +81,15 @@ async fn apply_now(
         slots::release_due(session, held, &observation, output).await?;
         return Ok(Exit::Done);
     }
-    ask(consent, "Apply this plan?", output)?;
-    act(session, held, &plan, &observation, "apply", output).await
+    ask(&session.interrupt, consent, "Apply this plan?", output).await?;
+    let again = session.command(&format!("apply{}", selection.written()));
+    act(session, held, &plan, &observation, &Errand { verb: "apply", again: &again }, output).await
+}
+
+/// What a run is called, and the command that goes on with it.
+pub(super) struct Errand<'a> {
+    pub(super) verb: &'a str,
+    pub(super) again: &'a str,
 }
 
 /// Carries the plan out. The slots of tasks that it deletes go too, whatever became of the rest.
@@ -88,12 +98,12 @@ pub(super) async fn act(
     held: &Held,
     plan: &Plan,
     observation: &Observation,
-    verb: &str,
+    errand: &Errand<'_>,
     output: &Output,
 ) -> Result<Exit, CliError> {
     let tasks = slots::deleted(session, held, plan, observation).await?;
     let dropping = slots::Dropping { session, plan, tasks: &tasks, output };
-    let result = carry_out_after(session, held, plan, observation, &dropping, (verb, output)).await;
+    let result = carry_out_after(session, held, plan, observation, &dropping, (errand, output)).await;
     slots::release_deleted(session, held, tasks, output).await?;
     result
 }
@@ -108,13 +118,13 @@ async fn record(session: &Session, held: &Held, record: Record) -> Result<(), Cl
 }
 
 /// Shows a plan that is about to be asked about.
-pub(super) fn show(plan: &Plan, output: &Output) {
+pub(super) fn show(session: &Session, plan: &Plan, output: &Output) {
     output.json("plan", &serde_json::json!({ "plan": plan }));
-    output.data(&text(plan, output.color));
+    output.data(&text(plan, output.color, &|name| session.command(&format!("adopt {name}"))));
 }
 
 /// Refuses a plan that would touch what is not ours or lose what is protected.
-pub(super) fn allowed(plan: &Plan) -> Result<(), CliError> {
+pub(super) fn allowed(session: &Session, plan: &Plan) -> Result<(), CliError> {
     if plan.is_allowed() {
         return Ok(());
     }
@@ -130,7 +140,8 @@ pub(super) fn allowed(plan: &Plan) -> Result<(), CliError> {
     }
     for foreign in &plan.foreign {
         let it = if plan.foreign.len() == 1 { "it".to_owned() } else { format!("`{}`", foreign.identity) };
-        error = error.hint(format!("to take {it} over: towpath adopt {}", foreign.address.name));
+        error =
+            error.hint(format!("to take {it} over: {}", session.command(&format!("adopt {}", foreign.address.name))));
     }
     Err(error)
 }
@@ -146,52 +157,26 @@ pub(super) async fn settled(
     consent: Consent,
     output: &Output,
 ) -> Result<Plan, CliError> {
-    show(&plan, output);
+    show(session, &plan, output);
     let is_free = !plan.foreign.is_empty() && plan.foreign.iter().all(|foreign| foreign.owner.is_none());
     if !is_free || consent.yes || !can_be_asked(output) {
-        return allowed(&plan).map(|()| plan);
+        return allowed(session, &plan).map(|()| plan);
     }
     let names = plan.foreign.iter().map(|foreign| foreign.address.name.clone()).collect();
     let with_them = plan::adopting(session, selection, names, observation).await?;
     if !with_them.is_allowed() {
-        return allowed(&plan).map(|()| plan);
+        return allowed(session, &plan).map(|()| plan);
     }
     let these = match plan.foreign.as_slice() {
         [one] => format!("`{}`", one.identity),
         many => format!("these {}", plural(many.len(), "object")),
     };
-    if !is_agreed(&format!("Adopt {these} and go on?"), output) {
-        return allowed(&plan).map(|()| plan);
+    if !is_agreed(&session.interrupt, &format!("Adopt {these} and go on?"), output).await? {
+        return allowed(session, &plan).map(|()| plan);
     }
     plan::feasible(session, &with_them, observation).await?;
-    show(&with_them, output);
+    show(session, &with_them, output);
     Ok(with_them)
-}
-
-/// Asks, unless `--yes` was given. Without a terminal nobody can answer.
-pub(super) fn ask(consent: Consent, question: &str, output: &Output) -> Result<(), CliError> {
-    if consent.yes {
-        return Ok(());
-    }
-    if !can_be_asked(output) {
-        return Err(CliError::new(Exit::Usage, "nobody can be asked here; nothing was done").hint("to go ahead: --yes"));
-    }
-    if is_agreed(question, output) {
-        return Ok(());
-    }
-    Err(CliError::new(Exit::Failed, "not confirmed; nothing was done"))
-}
-
-/// Whether there is somebody who reads a question and can answer it.
-fn can_be_asked(output: &Output) -> bool {
-    std::io::stdin().is_terminal() && output.progress != Progress::Json
-}
-
-/// Puts a question. Whatever is not a yes is a no.
-fn is_agreed(question: &str, output: &Output) -> bool {
-    output.alert(&format!("{question} [y/N]"));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// Carries the plan out and says how it went.
@@ -200,10 +185,10 @@ pub(super) async fn carry_out(
     held: &Held,
     plan: &Plan,
     observation: &Observation,
-    verb: &str,
+    errand: &Errand<'_>,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    carry_out_after(session, held, plan, observation, &(), (verb, output)).await
+    carry_out_after(session, held, plan, observation, &(), (errand, output)).await
 }
 
 /// The same, with what comes before each deletion.
@@ -213,7 +198,7 @@ async fn carry_out_after(
     plan: &Plan,
     observation: &Observation,
     before_delete: &dyn BeforeDelete,
-    (verb, output): (&str, &Output),
+    (errand, output): (&Errand<'_>, &Output),
 ) -> Result<Exit, CliError> {
     plan::keep_seen(session, held, observation).await?;
     let began = std::time::Instant::now();
@@ -222,9 +207,9 @@ async fn carry_out_after(
         output
             .talk(&format!("The sandbox's states pass {speed} times as fast as AWS's; the times of steps are AWS's."));
     }
-    let summary = follow(session, held, plan, before_delete, (verb, output)).await?;
+    let summary = follow(session, held, plan, before_delete, (errand.verb, output)).await?;
     said(&summary, began.elapsed().as_secs_f64(), output);
-    outcome(session, held, &summary, verb)
+    outcome(session, held, &summary, errand.again)
 }
 
 async fn follow(
@@ -299,14 +284,10 @@ fn interrupted(summary: &Summary) -> CliError {
     summary.failed.iter().fold(error, |error, (address, fault)| error.because(format!("{address}: {fault}")))
 }
 
-fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Result<Exit, CliError> {
+fn outcome(session: &Session, held: &Held, summary: &Summary, again: &str) -> Result<Exit, CliError> {
     if summary.is_complete() {
         return Ok(Exit::Done);
     }
-    let again = match session.project.source.path.as_str() {
-        _ if verb == "reap" => "towpath reap".to_owned(),
-        path => format!("towpath {verb} --stack {path}"),
-    };
     if held.is_lost() {
         return Err(held.loss().hint(format!("once nobody else is changing the stack: {again}")));
     }
@@ -328,10 +309,8 @@ fn outcome(session: &Session, held: &Held, summary: &Summary, verb: &str) -> Res
     for (address, fault) in &summary.failed {
         let is_change = ["Modify", "Update", "Move"].iter().any(|verb| fault.operation.contains(&format!(":{verb}")));
         if is_change && fault.class == FaultClass::Invalid {
-            let name = &address.name;
-            error = error.hint(format!(
-                "if AWS cannot change it in place, see what making it anew means: towpath plan --replace {name}"
-            ));
+            let anew = session.command(&format!("plan --replace {}", address.name));
+            error = error.hint(format!("if AWS cannot change it in place, see what making it anew means: {anew}"));
         }
     }
     let mut ways_out: Vec<String> = Vec::new();

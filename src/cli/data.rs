@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use towpath_aws::redshift_data::Target;
+use towpath_engine::apply::retry::Retry;
 use towpath_engine::kind::{Object, Place};
 use towpath_engine::observe::Observation;
 use towpath_engine::plan::Verb;
@@ -39,7 +40,7 @@ impl<'a> Standing<'a> {
         let resource = self.resource(name)?;
         let absent = || {
             CliError::new(Exit::Failed, format!("{} does not exist yet", resource.address))
-                .hint("make it first: towpath apply")
+                .hint(format!("make it first: {}", self.session.command("apply")))
         };
         let kind = self.session.registry.get(&resource.address.kind).ok_or_else(absent)?;
         let identity = kind.name(&self.place, name, &resource.spec).unwrap_or_default();
@@ -51,7 +52,8 @@ impl<'a> Standing<'a> {
         let namesake = objects.iter().find(|object| object.identity.eq_ignore_ascii_case(&identity));
         let namesake = namesake.ok_or_else(absent)?;
         let foreign = format!("{}: `{}` exists and is not this stack's", resource.address, namesake.identity);
-        Err(CliError::new(Exit::Failed, foreign).hint(format!("to take it over: towpath adopt {name}")))
+        Err(CliError::new(Exit::Failed, foreign)
+            .hint(format!("to take it over: {}", self.session.command(&format!("adopt {name}")))))
     }
 
     fn resource(&self, name: &str) -> Result<&Resource, CliError> {
@@ -126,8 +128,7 @@ pub(super) async fn source(session: &Session, endpoint: &str) -> Result<Postgres
 async fn url(session: &Session, endpoint: &str, connection: &Value, sslmode: &str) -> Result<Secret, CliError> {
     let secret = async |value: &Value| -> Result<Option<Secret>, CliError> {
         let Ok(source) = serde_json::from_value::<SecretSource>(value.clone()) else { return Ok(None) };
-        let found = session.cloud.secret(&source).await;
-        found.map(Some).map_err(|fault| CliError::failed("a secret of the source cannot be read", &fault))
+        stored(session, &source).await.map(Some)
     };
     if let Some(url) = secret(&connection["url"]).await? {
         return Ok(url);
@@ -174,8 +175,7 @@ pub(super) async fn found_source(session: &Session, endpoint: &str, state: &Valu
     let named = session.project.variable(SOURCE_VARIABLE).map(Secret::new);
     let at_hand = || named.into_iter().chain(session.cloud.secrets().get(SOURCE_VARIABLE).cloned()).find(leads_there);
     let url = if let Some(secret) = connection["secret"].as_str() {
-        let material = session.cloud.secret(&SecretSource::Stored { secret: secret.to_owned() }).await;
-        let material = material.map_err(|fault| CliError::failed("a secret of the source cannot be read", &fault))?;
+        let material = stored(session, &SecretSource::Stored { secret: secret.to_owned() }).await?;
         let said: Value = serde_json::from_str(material.expose()).unwrap_or_default();
         let mode = if state["ssl_mode"].as_str().unwrap_or("none") == "none" { "prefer" } else { "require" };
         let address = format!("{}:{}/{database}?sslmode={mode}", text(&said, "host"), port_of(&said).unwrap_or(port));
@@ -192,6 +192,14 @@ pub(super) async fn found_source(session: &Session, endpoint: &str, state: &Valu
     Postgres::new(&url, 4).map_err(|error| CliError::failed("the source database cannot be used", &error))
 }
 
+/// The material of a secret of the source.
+async fn stored(session: &Session, source: &SecretSource) -> Result<Secret, CliError> {
+    let retry = Retry::new(session.clock.as_ref(), plan::seed());
+    // Boxed, as what is nested deeper than the compiler follows must be.
+    let found = Box::pin(retry.call("secretsmanager", || session.cloud.secret(source))).await;
+    found.map_err(|fault| CliError::failed("a secret of the source cannot be read", &fault))
+}
+
 /// The port in a secret, which some write as text.
 fn port_of(secret: &Value) -> Option<u64> {
     let port = &secret["port"];
@@ -204,10 +212,13 @@ pub(super) async fn unless_interrupted<T>(
     again: &str,
     work: impl Future<Output = Result<T, CliError>>,
 ) -> Result<T, CliError> {
+    let interrupted = || Err(CliError::new(Exit::Interrupted, "interrupted").hint(format!("to go on: {again}")));
     tokio::select! {
-        result = work => result,
-        () = super::interrupt::requested(&session.interrupt) => {
-            Err(CliError::new(Exit::Interrupted, "interrupted").hint(format!("to go on: {again}")))
-        }
+        result = work => match result {
+            // What it was reading has seen it first.
+            Err(error) if error.exit == Exit::Interrupted => interrupted(),
+            other => other,
+        },
+        () = super::interrupt::requested(&session.interrupt) => interrupted(),
     }
 }

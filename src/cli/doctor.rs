@@ -32,6 +32,13 @@ enum Finding {
 /// Looks at credentials, place, roles, the plan and its quotas, PostgreSQL, and the source databases.
 pub(super) async fn run(global: &Global, _args: &DoctorArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
+    let wrong = session.reading(async { Ok(look(&session, output).await) }).await;
+    session.close().await;
+    Ok(if wrong? == 0 { Exit::Done } else { Exit::Failed })
+}
+
+/// Says every finding; how many things are wrong.
+async fn look(session: &Session, output: &Output) -> usize {
     let mut wrong = 0;
     let mut say = |what: &str, finding: Finding| {
         let (mark, text) = match finding {
@@ -58,7 +65,7 @@ pub(super) async fn run(global: &Global, _args: &DoctorArgs, output: &Output) ->
         say("guard", Finding::Odd("`aws.account` is not set, so any account would be taken".to_owned()));
     }
     if located.is_ok() {
-        for (what, finding) in account(&session, output).await {
+        for (what, finding) in account(session, output).await {
             say(&what, finding);
         }
     }
@@ -69,11 +76,10 @@ pub(super) async fn run(global: &Global, _args: &DoctorArgs, output: &Output) ->
         };
         say("PostgreSQL", finding);
     }
-    for (what, finding) in sources(&session).await {
+    for (what, finding) in sources(session).await {
         say(&what, finding);
     }
-    session.close().await;
-    Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
+    wrong
 }
 
 /// What stands in the account, what AWS would refuse of the stack, and whether there is room for what it wants.

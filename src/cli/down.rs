@@ -3,9 +3,10 @@
 use clap::Args;
 use towpath_engine::plan::Verb;
 
-use super::apply::{act, allowed, ask, show};
+use super::apply::{Errand, act, allowed, show};
 use super::lease::{Held, hold};
 use super::leftovers::{self, Before, Next};
+use super::question::ask;
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, plan};
 use crate::report::output::Output;
@@ -59,20 +60,20 @@ fn whole(args: &DownArgs) -> Result<(), CliError> {
 async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Output) -> Result<Exit, CliError> {
     let selection = &args.selection;
     let (plan, observation) = plan::make(session, selection, Verb::Destroy, output).await?;
-    show(&plan, output);
-    allowed(&plan)?;
+    show(session, &plan, output);
+    allowed(session, &plan)?;
     let before = Before::of(session, &plan, &observation).await?;
     if !plan.is_empty() {
-        ask(args.consent, "Destroy this?", output)?;
-        let exit = act(session, held, &plan, &observation, "destroy", output).await?;
+        ask(&session.interrupt, args.consent, "Destroy this?", output).await?;
+        let again = session.command(&format!("destroy{}", selection.written()));
+        let errand = Errand { verb: "destroy", again: &again };
+        let exit = act(session, held, &plan, &observation, &errand, output).await?;
         if exit != Exit::Done {
             return Ok(exit);
         }
     }
-    let command = |verb: &str| format!("towpath {verb} --stack {}{}", session.project.source.path, session.choices);
-    let part = |flag: &str, names: &[String]| names.iter().map(|name| format!(" {flag} {name}")).collect::<String>();
-    let part = part("--target", &selection.targets) + &part("--exclude", &selection.excludes);
-    let (again, purge) = (command("destroy") + &part, format!("{} --purge", command("down")));
+    let again = session.command(&format!("destroy{}", selection.written()));
+    let purge = session.command("down --purge");
     let next = Next { again: &again, kept: &plan.kept, purge: Some(&purge) };
     if !selection.targets.is_empty() || !selection.excludes.is_empty() {
         return Ok(leftovers::kept(session, &observation, &next, output));

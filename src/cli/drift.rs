@@ -10,10 +10,11 @@ use towpath_engine::plan::{FieldChange, Verb, drift, standing};
 use towpath_engine::stack::declare::{Surroundings, accepted};
 use towpath_engine::stack::edit;
 
-use super::apply::{allowed, ask, carry_out, show};
+use super::apply::{Errand, allowed, carry_out, show};
 use super::lease::{Held, hold};
+use super::question::ask;
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan, secrets};
+use super::{CliError, Consent, Exit, Global, Selection, plan, secrets, stack_file, typed};
 use crate::report::output::Output;
 use crate::report::plan::value;
 
@@ -40,7 +41,7 @@ pub(super) async fn run(global: &Global, args: &DriftArgs, output: &Output) -> R
     let mut session = Session::open(global, output).await?;
     let observation = look(&session).await?;
     let found = differences(&session, &observation).await?;
-    known(args, &found)?;
+    known(&session, args, &found, output)?;
     let text = rewritten(global, &session, args, &found, &observation).await?;
     let left = list(args, &found, output);
     if args.revert.is_empty() {
@@ -57,9 +58,10 @@ pub(super) async fn run(global: &Global, args: &DriftArgs, output: &Output) -> R
     if left == 0 {
         output.data("Nothing else differs from the stack.\n");
     } else {
-        let choices = global.choices_and_stack();
+        let [accept, revert, ignore] =
+            ["accept", "revert", "ignore"].map(|word| session.command(&format!("drift --{word} NAME.FIELD")));
         output.talk(&format!(
-            "\nTo declare what is there: towpath drift --accept NAME.FIELD{choices}\nTo make it as declared:    towpath drift --revert NAME.FIELD{choices}\nTo leave it alone:         towpath drift --ignore NAME.FIELD{choices}",
+            "\nTo declare what is there: {accept}\nTo make it as declared:    {revert}\nTo leave it alone:         {ignore}"
         ));
     }
     session.close().await;
@@ -77,14 +79,23 @@ async fn differences(session: &Session, observation: &Observation) -> Result<Fou
     Ok(drift(&plan::input(session, &place, &options, &replay, observation)))
 }
 
-/// Refuses fields that do not differ, and fields of which two things are wanted.
-fn known(args: &DriftArgs, found: &Found) -> Result<(), CliError> {
+/// Refuses fields that do not differ, and fields of which two things are wanted. To make as declared what is so already,
+/// by a run that was cut off say, is no mistake.
+fn known(session: &Session, args: &DriftArgs, found: &Found, output: &Output) -> Result<(), CliError> {
     let there: Vec<String> = found
         .iter()
         .flat_map(|(address, changes)| changes.iter().map(|change| format!("{}.{}", address.name, change.path)))
         .collect();
     let asked = || args.accept.iter().chain(&args.revert).chain(&args.ignore);
+    let is_declared = |name: &str| {
+        let (resource, field) = name.split_once('.').unwrap_or_default();
+        session.stack.resources.get(resource).is_some_and(|resource| !resource.spec[field].is_null())
+    };
     for name in asked() {
+        if args.revert.contains(name) && !there.contains(name) && is_declared(name) {
+            output.talk(&format!("`{name}` is as declared."));
+            continue;
+        }
         if !there.contains(name) {
             let error = CliError::new(Exit::Usage, format!("`{name}` does not differ from the stack"));
             return Err(match towpath_engine::diag::closest(name, there.iter().map(String::as_str)) {
@@ -206,7 +217,7 @@ async fn write(
         }
     }
     let path = &session.project.source.path;
-    std::fs::write(path, &text).map_err(|error| CliError::failed(format!("`{path}` cannot be written"), &error))?;
+    stack_file::replace(path, &text)?;
     output.talk(&format!("Wrote `{path}`."));
     Ok(())
 }
@@ -232,13 +243,15 @@ async fn revert(
     let mut options = plan::options(session, &Selection::default(), Verb::Apply, Vec::new());
     options.only = only;
     let plan = towpath_engine::plan::build(&plan::input(session, &place, &options, &replay, &observation));
-    show(&plan, output);
-    allowed(&plan)?;
+    show(session, &plan, output);
+    allowed(session, &plan)?;
     secrets::required(session, &plan, output)?;
-    ask(args.consent, "Change these back?", output)?;
+    ask(&session.interrupt, args.consent, "Change these back?", output).await?;
     write(global, session, args, text, output).await?;
     if plan.is_empty() {
         return Ok(Exit::Done);
     }
-    carry_out(session, held, &plan, &observation, "drift", output).await
+    let reverted = args.revert.iter().map(|name| ("--revert", name.clone()));
+    let again = session.command(&format!("drift{}", typed(reverted)));
+    carry_out(session, held, &plan, &observation, &Errand { verb: "drift", again: &again }, output).await
 }

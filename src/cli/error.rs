@@ -106,17 +106,17 @@ impl CliError {
         self
     }
 
-    /// The same, with the commands in its ways out about what this command was about: the same environment and values.
-    pub(super) fn about(mut self, choices: &str, choices_and_stack: &str) -> Self {
+    /// The same, with the commands in its ways out about what this command was about, where they do not say it: the same
+    /// stack, environment and place.
+    pub(super) fn about(mut self, chosen: &str) -> Self {
         for hint in &mut self.hints {
             let Some(at) = hint.find("towpath ") else { continue };
             let verb = hint[at..].split_whitespace().nth(1).unwrap_or_default();
-            if ["init", "explain", "schema", "reap", "help"].contains(&verb) {
+            if ["init", "explain", "schema", "reap", "help"].contains(&verb) || hint[at..].contains(chosen) {
                 continue;
             }
             let end = hint[at..].find([',', ';', '`', '\n']).map_or(hint.len(), |length| at + length);
-            let is_named = hint[at..end].contains("--stack ");
-            hint.insert_str(end, if is_named { choices } else { choices_and_stack });
+            hint.insert_str(end, chosen);
         }
         self
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use towpath_aws::lease::{S3Lease, bucket_of};
 use towpath_engine::address::Address;
+use towpath_engine::apply::retry::Retry;
 use towpath_engine::clock::Clock;
 use towpath_engine::diag::Diagnostic;
 use towpath_engine::event::{Event, EventKind};
@@ -21,9 +22,9 @@ use towpath_engine::lease::{FileLease, Guard, Lease, LeaseError, LeaseStore, Ter
 use towpath_engine::plan::Action;
 use towpath_engine::stack::{LeasePlace, Stack, Target};
 
-use super::apply::ask;
+use super::question::ask;
 use super::session::Session;
-use super::{CliError, Consent, Exit, data};
+use super::{CliError, Consent, Exit, data, plan};
 use crate::report::output::Output;
 use crate::report::run::doing;
 
@@ -123,7 +124,7 @@ impl Held {
 
 /// Takes the stack's lease or says who has it. Asks before a bucket is made for it.
 pub(super) async fn hold(session: &Session, verb: &str, consent: Consent, output: &Output) -> Result<Held, CliError> {
-    let far = far(session, consent, output).await?;
+    let far = session.reading(far(session, consent, output)).await?;
     let wanted = wanted(session, verb)?;
     let here: Arc<dyn LeaseStore> = Arc::new(FileLease::new(session.folder().join("lease.json")));
     let local = Arc::new(take(session, &here, &wanted, &[], output).await?);
@@ -218,14 +219,16 @@ async fn far(session: &Session, consent: Consent, output: &Output) -> Result<Opt
             .hint("to choose a bucket of your own, write in the stack file: lease: {bucket: NAME}")
             .hint(LOCAL)
     };
-    if !store.has_bucket().await.map_err(unusable)? {
+    let retry = Retry::new(session.clock.as_ref(), plan::seed());
+    if !retry.call("s3", || store.has_bucket()).await.map_err(unusable)? {
         let absent = format!(
             "The bucket `{bucket}`, where leases keep two machines from changing one stack at once, does not exist."
         );
         output.talk(&absent);
-        ask(consent, "Make it? It costs nothing while nobody works, and stays.", output)
+        ask(&session.interrupt, consent, "Make it? It costs nothing while nobody works, and stays.", output)
+            .await
             .map_err(|error| error.because(&absent).hint(LOCAL))?;
-        store.make_bucket().await.map_err(unusable)?;
+        retry.call("s3", || store.make_bucket()).await.map_err(unusable)?;
         output.talk(&format!("Made the bucket `{bucket}`. It belongs to no stack and is never deleted by towpath."));
     }
     Ok(Some(Arc::new(store)))

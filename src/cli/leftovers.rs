@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use towpath_aws::sweep::{self, Names, Sort};
+use towpath_engine::apply::retry::Retry;
 use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Action, Note, Plan, Verb};
 use towpath_engine::value::Value;
 
-use super::apply::ask;
 use super::down::Purge;
+use super::question::ask;
 use super::session::Session;
 use super::{CliError, Consent, Exit, plan, slots};
 use crate::report::leftovers::{self as report, Leftover};
@@ -77,7 +78,6 @@ pub(super) async fn sweep(
     next: &Next<'_>,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let read = |fault| CliError::failed("cannot read what is left", &fault);
     let observation = plan::look(session, Verb::Destroy, &plan::remembered(session)?).await?;
     let mut left = owned(session, &observation, next);
     let names = names(session, before, &observation).await?;
@@ -96,14 +96,15 @@ pub(super) async fn sweep(
     }
     if !chosen.is_empty() {
         report::show(&chosen.iter().map(row).collect::<Vec<_>>(), output);
-        ask(consent, &format!("Delete {}?", plural(chosen.len(), "leftover")), output)?;
+        ask(&session.interrupt, consent, &format!("Delete {}?", plural(chosen.len(), "leftover")), output).await?;
         for one in &chosen {
-            match sweep::delete(&session.cloud, one).await {
+            let retry = Retry::new(session.clock.as_ref(), plan::seed());
+            match Box::pin(retry.call(one.sort.word(), || sweep::delete(&session.cloud, one))).await {
                 Ok(()) => output.talk(&format!("  ✓ {} {} deleted", one.sort.word(), one.name)),
                 Err(fault) => output.alert(&format!("  ✗ {} {}: {fault}", one.sort.word(), one.name)),
             }
         }
-        found = sweep::leftovers(&session.cloud, &names).await.map_err(read)?;
+        found = self::left(session, &names).await?;
     }
     left.extend(found.iter().map(row));
     report::show(&left, output);
@@ -194,10 +195,9 @@ async fn names(session: &Session, before: &Before, observation: &Observation) ->
 /// Reads the leftovers. Where this run has deleted an instance, its network interfaces get the minutes that DMS takes to
 /// remove them; one that has its attachment no longer and stays is deleted.
 async fn lingering(session: &Session, names: &Names, output: &Output) -> Result<Vec<sweep::Leftover>, CliError> {
-    let read = |fault| CliError::failed("cannot read what is left", &fault);
     let mut waited = 0.0;
+    let mut found = left(session, names).await?;
     loop {
-        let found = sweep::leftovers(&session.cloud, names).await.map_err(read)?;
         let interfaces: Vec<&str> =
             found.iter().filter(|one| one.sort == Sort::NetworkInterface).map(|one| one.name.as_str()).collect();
         let interrupted = session.interrupt.load(std::sync::atomic::Ordering::SeqCst);
@@ -216,7 +216,20 @@ async fn lingering(session: &Session, names: &Names, output: &Output) -> Result<
         output.bar("linger", &message, None);
         session.clock.sleep(Duration::from_secs_f64(LOOK)).await;
         waited += LOOK;
+        if !session.interrupt.load(std::sync::atomic::Ordering::SeqCst) {
+            found = left(session, names).await?;
+        }
     }
+}
+
+/// Reads what is left, as often as it takes while a service refuses for a moment.
+async fn left(session: &Session, names: &Names) -> Result<Vec<sweep::Leftover>, CliError> {
+    let retry = Retry::new(session.clock.as_ref(), plan::seed());
+    let read = async {
+        let found = retry.call("sweep", || sweep::leftovers(&session.cloud, names)).await;
+        found.map_err(|fault| CliError::failed("cannot read what is left", &fault))
+    };
+    session.reading(read).await
 }
 
 /// Whether the user agreed to lose it.

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use clap::Args;
+use towpath_engine::apply::retry::Retry;
 
 use super::data::{self, Standing};
 use super::lease::hold;
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, secrets, slots};
+use super::{CliError, Consent, Exit, Global, plan, secrets, slots, typed};
 use crate::database::Database;
-use crate::migrate::{self, Mappings, MigrateError, Options, Outcome, Reload, TableName};
+use crate::migrate::{self, Mappings, MigrateError, Options, Outcome, Reload, TableName, Task};
 use crate::report::data as report;
 use crate::report::output::Output;
 use crate::validate::{self, Level, Pair, Verdict};
@@ -38,6 +39,15 @@ pub(super) struct ValidateArgs {
     level: Option<String>,
 }
 
+impl MigrateArgs {
+    /// The same as it is typed after the command.
+    fn written(&self) -> String {
+        let flags = [(self.reload_all, " --reload-all"), (self.ignore_findings, " --ignore-findings")];
+        let flags: String = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).collect();
+        format!("{}{flags}", typed(self.reload.iter().map(|table| ("--reload", table.to_string()))))
+    }
+}
+
 fn table(text: &str) -> Result<TableName, String> {
     let (schema, table) = text.split_once('.').ok_or("write schema.table")?;
     Ok(TableName { schema: schema.to_owned(), table: table.to_owned() })
@@ -56,11 +66,14 @@ pub(super) async fn run(global: &Global, args: &MigrateArgs, output: &Output) ->
     };
     let options = Options { reload, ignore_findings: args.ignore_findings };
     let work = stage(&session, &options, output);
-    let result = held.keeping(&session, "towpath migrate (the task itself keeps running)", work).await;
+    let result = held.keeping(&session, &session.command(&format!("migrate{}", args.written())), work).await;
     output.clear();
     held.release().await;
     session.close().await;
-    result.map(|_| Exit::Done)
+    result.map(|_| Exit::Done).map_err(|error| match error.exit {
+        Exit::Interrupted => error.because("nobody watches any more; a task that runs goes on by itself"),
+        _ => error,
+    })
 }
 
 fn task(session: &Session) -> Result<&str, CliError> {
@@ -78,8 +91,7 @@ pub(super) async fn stage(session: &Session, options: &Options, output: &Output)
     let arn = standing.output(task, "arn")?;
     let (warehouse, _) = standing.warehouse(&standing.workgroup_of(task)?)?;
     let source = data::source(session, &standing.source_of(task)?).await?;
-    let live = migrate::Replication::task(&session.cloud, &arn).await;
-    let live = live.map_err(|fault| CliError::failed("the task cannot be read", &fault))?;
+    let live = live(session, &arn).await?;
     if live.captures_changes() && live.status == "ready" && live.started.is_none() && live.full_load_started.is_none() {
         slots::release_former(&source, &arn, output).await?;
     }
@@ -94,32 +106,40 @@ pub(super) async fn stage(session: &Session, options: &Options, output: &Output)
     };
     let done = migrate::run(&migration, &arn, options).await;
     output.clear();
-    let done = done.map_err(|error| explain(&error))?;
+    let done = done.map_err(|error| explain(session, &error))?;
     report::migrated(&done, began.elapsed().as_secs_f64(), output);
     Ok(done.outcome)
+}
+
+/// The task as it is now.
+async fn live(session: &Session, arn: &str) -> Result<Task, CliError> {
+    let retry = Retry::new(session.clock.as_ref(), plan::seed());
+    // Boxed, as what is nested deeper than the compiler follows must be.
+    let found = Box::pin(retry.call("dms", || migrate::Replication::task(&session.cloud, arn))).await;
+    found.map_err(|fault| CliError::failed("the task cannot be read", &fault))
 }
 
 /// When the task's last full load began, as text; empty without a task or a load.
 pub(super) async fn loaded_at(session: &Session) -> Result<String, CliError> {
     let Some(wanted) = &session.stack.pipeline.migrate else { return Ok(String::new()) };
     let arn = Standing::read(session).await?.output(&wanted.task, "arn")?;
-    let live = migrate::Replication::task(&session.cloud, &arn).await;
-    let live = live.map_err(|fault| CliError::failed("the task cannot be read", &fault))?;
+    let live = live(session, &arn).await?;
     Ok(format!("{arn} {:?}", live.full_load_started))
 }
 
-fn explain(error: &MigrateError) -> CliError {
+fn explain(session: &Session, error: &MigrateError) -> CliError {
+    let next = |what: &str, options: &str| format!("{what}: {}", session.command(&format!("migrate{options}")));
     let failed = CliError::failed("the migration did not end well", error);
     match error {
-        MigrateError::Tables { tables } => tables.iter().fold(failed, |failed, table| {
-            failed.hint(format!("to load it again: towpath migrate --reload {}", table.name))
-        }),
+        MigrateError::Tables { tables } => tables
+            .iter()
+            .fold(failed, |failed, table| failed.hint(next("to load it again", &format!(" --reload {}", table.name)))),
         MigrateError::Connection { .. } => {
             failed.hint("check the endpoint's address, user and security group, then run it again")
         }
-        MigrateError::PositionLost => failed.hint("to load everything again: towpath migrate --reload-all"),
-        MigrateError::Blocked { .. } => failed.hint("to go on all the same: towpath migrate --ignore-findings"),
-        _ => failed.hint("to go on: towpath migrate"),
+        MigrateError::PositionLost => failed.hint(next("to load everything again", " --reload-all")),
+        MigrateError::Blocked { .. } => failed.hint(next("to go on all the same", " --ignore-findings")),
+        _ => failed.hint(next("to go on", "")),
     }
 }
 
@@ -127,8 +147,10 @@ fn explain(error: &MigrateError) -> CliError {
 pub(super) async fn validate(global: &Global, args: &ValidateArgs, output: &Output) -> Result<Exit, CliError> {
     let session = Session::open(global, output).await?;
     secrets::required_by_task(&session, output)?;
+    let level = args.level.iter().map(|level| ("--level", level.clone()));
+    let again = session.command(&format!("validate{}", typed(level)));
     let work = compare(&session, args.level.as_deref(), output);
-    let result = data::unless_interrupted(&session, "towpath validate", work).await;
+    let result = data::unless_interrupted(&session, &again, work).await;
     session.close().await;
     result
 }
@@ -163,8 +185,7 @@ async fn pairs(
     source: &dyn Database,
 ) -> Result<Vec<Pair>, CliError> {
     let arn = standing.output(task, "arn")?;
-    let read = |fault| CliError::failed("the task cannot be read", &fault);
-    let live = migrate::Replication::task(&session.cloud, &arn).await.map_err(read)?;
+    let live = live(session, &arn).await?;
     let mappings = Mappings::parse(&live.mappings).map_err(|error| CliError::new(Exit::Failed, error))?;
     let sql = "select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema') order by 1, 2";
     let rows =

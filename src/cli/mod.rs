@@ -23,6 +23,7 @@ mod migrate;
 mod models;
 mod mortal;
 mod plan;
+mod question;
 mod quotas;
 mod reap;
 mod recover;
@@ -32,6 +33,7 @@ mod schema;
 mod secrets;
 mod session;
 mod slots;
+mod stack_file;
 mod status;
 mod up;
 mod upload;
@@ -99,26 +101,24 @@ pub(crate) struct Global {
 }
 
 impl Global {
-    /// What chooses the stack's environment, values and target, as it would be written after another command: without it
-    /// that command would be about something else.
-    fn choices(&self) -> String {
-        let env = self.env.iter().map(|name| ("--env", name.clone()));
+    /// The options that chose stack, environment and place, as they are typed after a command.
+    fn chosen(&self) -> String {
+        let stack = self.stack.as_ref().map(|path| ("--stack", path.display().to_string()));
+        let word = |option, value: &Option<String>| value.clone().map(|value| (option, value));
+        let single = [stack, word("--env", &self.env), word("--on", &self.on), word("--lease", &self.lease)];
         let vars = self.vars.iter().map(|(name, value)| ("--var", format!("{name}={value}")));
-        let on = self.on.iter().map(|target| ("--on", target.clone()));
-        let words = env.chain(vars).chain(on).map(|(flag, value)| format!(" {flag} {}", quoted(&value)));
-        words.collect::<Vec<_>>().concat()
+        typed(single.into_iter().flatten().chain(vars))
     }
+}
 
-    /// The same with the stack file, where one was named.
-    fn choices_and_stack(&self) -> String {
-        let stack = self.stack.iter().map(|path| format!(" --stack {}", quoted(&path.display().to_string())));
-        stack.chain([self.choices()]).collect()
-    }
+/// Options with their values, as a shell reads them; each after a blank.
+fn typed<'o>(options: impl IntoIterator<Item = (&'o str, String)>) -> String {
+    options.into_iter().fold(String::new(), |words, (option, value)| format!("{words} {option} {}", quoted(&value)))
 }
 
 /// A word as a shell reads it.
 fn quoted(word: &str) -> String {
-    let is_plain = |one: char| one.is_alphanumeric() || "-_./:=,@+".contains(one);
+    let is_plain = |letter: char| letter.is_alphanumeric() || "-_./=:,@%+".contains(letter);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()
     } else {
@@ -155,6 +155,23 @@ pub(crate) struct Selection {
     /// On destroy, also delete roles that belong to the whole account
     #[arg(long)]
     include_shared: bool,
+}
+
+impl Selection {
+    /// The same as it is typed after a command.
+    fn written(&self) -> String {
+        let names = [
+            ("--target", &self.targets),
+            ("--exclude", &self.excludes),
+            ("--replace", &self.replace),
+            ("--allow-data-loss", &self.allow_data_loss),
+        ];
+        let names = names.into_iter().flat_map(|(option, names)| names.iter().map(move |name| (option, name.clone())));
+        let snapshots =
+            self.final_snapshots.iter().map(|(name, snapshot)| ("--final-snapshot", format!("{name}={snapshot}")));
+        let shared = if self.include_shared { " --include-shared" } else { "" };
+        format!("{}{shared}", typed(names.chain(snapshots)))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -276,13 +293,14 @@ pub async fn run(cli: Cli) -> Exit {
         json: cli.global.json,
         quiet: cli.global.quiet,
         no_color: cli.global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        dumb: std::env::var_os("TERM").is_some_and(|term| term == "dumb"),
     });
-    let (choices, with_stack) = (cli.global.choices(), cli.global.choices_and_stack());
+    let chosen = cli.global.chosen();
     let exit = match Box::pin(dispatch(cli, &output)).await {
         Ok(exit) => exit,
         Err(error) => {
             output.clear();
-            let error = error.about(&choices, &with_stack);
+            let error = error.about(&chosen);
             error.show(&output);
             error.exit
         }

@@ -9,7 +9,7 @@ use towpath_engine::stack::Stack;
 use super::data::{self, Standing};
 use super::lease::hold;
 use super::session::{Project as Files, Session};
-use super::{CliError, Consent, Exit, Global};
+use super::{CliError, Consent, Exit, Global, typed};
 use crate::database::Dialect;
 use crate::models::{self, ModelError, Options, Project, Settings, Verdict, Work};
 use crate::report::models as report;
@@ -67,6 +67,16 @@ struct Chosen {
     consent: Consent,
 }
 
+impl Chosen {
+    /// The same as it is typed after the command.
+    fn written(&self) -> String {
+        let names = [("--select", &self.select), ("--exclude", &self.exclude)];
+        let names = names.into_iter().flat_map(|(option, names)| names.iter().map(move |name| (option, name.clone())));
+        let refresh = if self.full_refresh { " --full-refresh" } else { "" };
+        format!("{}{refresh}", typed(names.chain(self.vars.iter().map(|vars| ("--vars", vars.clone())))))
+    }
+}
+
 /// Runs a verb of the models. What writes tables does so under the stack's lease: another build may be writing them, or
 /// an `apply` be making the warehouse anew. Tests that keep nothing only read.
 pub(super) async fn run(global: &Global, args: &ModelsArgs, output: &Output) -> Result<Exit, CliError> {
@@ -79,9 +89,10 @@ pub(super) async fn run(global: &Global, args: &ModelsArgs, output: &Output) -> 
         ModelsVerb::Compile(chosen) => return offline(&session, chosen, true, output).await,
         ModelsVerb::Ls(chosen) => return offline(&session, chosen, false, output).await,
     };
-    let again = format!("towpath models {verb}");
+    let verb = format!("models {verb}");
+    let again = session.command(&format!("{verb}{}", chosen.written()));
     let result = if writes(&session, work, chosen)? {
-        let held = hold(&session, &again["towpath ".len()..], chosen.consent, output).await?;
+        let held = hold(&session, &verb, chosen.consent, output).await?;
         held.step("building");
         let result = held.keeping(&session, &again, execute(&session, work, chosen, output)).await;
         held.release().await;

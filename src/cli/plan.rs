@@ -45,18 +45,16 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     let verb = if args.destroy { Verb::Destroy } else { Verb::Apply };
     let (plan, observation) = make(&session, &args.selection, verb, output).await?;
     output.json("plan", &serde_json::json!({ "plan": plan }));
-    output.data(&if args.markdown { markdown(&plan) } else { text(&plan, output.color) });
+    let adopt = |name: &str| session.command(&format!("adopt {name}"));
+    output.data(&if args.markdown { markdown(&plan, &adopt) } else { text(&plan, output.color, &adopt) });
     if verb == Verb::Apply {
         secrets::warn(&session, &plan, output);
     }
     if let Some(path) = &args.out {
         save(&session, &args.selection, verb, &plan, &observation, path).await?;
-        output.talk(&format!(
-            "Saved to `{}`. To apply exactly this:\n\n    towpath apply {}{}",
-            path.display(),
-            super::quoted(&path.display().to_string()),
-            global.choices_and_stack()
-        ));
+        let path = path.display().to_string();
+        let apply = session.command(&format!("apply {}", super::quoted(&path)));
+        output.talk(&format!("Saved to `{path}`. To apply exactly this:\n\n    {apply}"));
     }
     if args.calls {
         let calls = session.cloud.calls();
@@ -151,8 +149,11 @@ pub(super) async fn feasible(session: &Session, plan: &Plan, observation: &Obser
 /// What AWS would refuse of a plan, quotas apart.
 pub(super) async fn refusals(session: &Session, plan: &Plan, observation: &Observation) -> Result<Vec<Note>, CliError> {
     let retry = Retry::new(session.clock.as_ref(), seed());
-    let found = preflight(plan, &session.registry, &retry).await;
-    let mut found = found.map_err(|fault| CliError::failed("cannot read what is there", &fault))?;
+    let read = async {
+        let found = preflight(plan, &session.registry, &retry).await;
+        found.map_err(|fault| CliError::failed("cannot read what is there", &fault))
+    };
+    let mut found = session.reading(read).await?;
     found.extend(overfull(plan, observation));
     Ok(found)
 }
@@ -161,6 +162,10 @@ pub(super) async fn refusals(session: &Session, plan: &Plan, observation: &Obser
 /// journal, and where an object of the stack was made by a run that the journal does not know, on another
 /// machine say, an object of any kind and name may be ours, so that every kind is read.
 pub(super) async fn look(session: &Session, verb: Verb, replay: &Replay) -> Result<Observation, CliError> {
+    session.reading(look_to_the_end(session, verb, replay)).await
+}
+
+async fn look_to_the_end(session: &Session, verb: Verb, replay: &Replay) -> Result<Observation, CliError> {
     let read = |fault| CliError::failed("cannot read what is there", &fault);
     let place = session.locate().await?;
     for (name, resource) in &session.stack.resources {

@@ -12,12 +12,13 @@ use towpath_engine::kind::{Object, tag};
 use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Expiry, Plan, Verb, build, expiry};
 
-use super::apply::{act, allowed, ask, show};
+use super::apply::{Errand, act, allowed, show};
 use super::down::Purge;
 use super::lease::{Held, hold};
 use super::leftovers::{self, Before, Next};
+use super::question::ask;
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, Selection, plan};
+use super::{CliError, Consent, Exit, Global, Selection, plan, typed};
 use crate::report::output::Output;
 use crate::report::style::{duration, plural};
 
@@ -159,20 +160,25 @@ async fn destroy(session: &Session, held: &Held, args: &ReapArgs, output: &Outpu
     let place = session.locate().await?;
     let options = plan::options(session, &selection, Verb::Destroy, Vec::new());
     let plan = build(&plan::input(session, &place, &options, &replay, &observation));
-    show(&plan, output);
+    show(session, &plan, output);
     output.data(&format!("\n{}\n\n", price(&plan)));
-    let of_this_stack = format!("for this stack alone: towpath reap --allow-data-loss {name}.NAME");
-    allowed(&plan).map_err(|error| if plan.refused.is_empty() { error } else { error.hint(&of_this_stack) })?;
+    let of_this_stack =
+        format!("for this stack alone: {}", session.command(&format!("reap --allow-data-loss {name}.NAME")));
+    let losses = args.allow_data_loss.iter().map(|name| ("--allow-data-loss", name.clone()));
+    let again = session.command(&format!("reap{}", typed(losses)));
+    allowed(session, &plan)
+        .map_err(|error| if plan.refused.is_empty() { error } else { error.hint(&of_this_stack) })?;
     let before = Before::of(session, &plan, &observation).await?;
     if !plan.is_empty() {
-        ask(args.consent, &format!("Destroy the stack `{name}`?"), output)?;
-        let exit = act(session, held, &plan, &observation, "reap", output).await?;
+        ask(&session.interrupt, args.consent, &format!("Destroy the stack `{name}`?"), output).await?;
+        let errand = Errand { verb: "reap", again: &again };
+        let exit = act(session, held, &plan, &observation, &errand, output).await?;
         if exit != Exit::Done {
             return Ok(exit);
         }
     }
     // The file at hand, if there is one, is of another stack: no command of it may be named.
-    let next = Next { again: "towpath reap", kept: &plan.kept, purge: None };
+    let next = Next { again: &again, kept: &plan.kept, purge: None };
     leftovers::sweep(session, &before, &Purge::default(), args.consent, &next, output).await
 }
 

@@ -6,8 +6,9 @@ use towpath_engine::kind::{Object, Readiness};
 use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Action, Plan, Step, Verb, build, settle};
 
-use super::apply::{ask, carry_out, show};
+use super::apply::{Errand, carry_out, show};
 use super::lease::{Held, hold};
+use super::question::ask;
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, plan};
 use crate::report::output::Output;
@@ -44,12 +45,14 @@ async fn recover(session: &Session, held: &Held, args: &RecoverArgs, output: &Ou
     let hidden = tell(&replay, &plan, &observation, output);
     // A create of which nothing is seen may yet become visible: it stays open.
     plan.partial = hidden > 0;
-    show(&plan, output);
+    show(session, &plan, output);
     if !plan.is_empty() {
-        ask(args.consent, "Settle this?", output)?;
+        ask(&session.interrupt, args.consent, "Settle this?", output).await?;
     }
-    let exit = carry_out(session, held, &plan, &observation, "recover", output).await?;
-    output.talk("To go on with what was meant: towpath apply");
+    let again = session.command("recover");
+    let exit =
+        carry_out(session, held, &plan, &observation, &Errand { verb: "recover", again: &again }, output).await?;
+    output.talk(&format!("To go on with what was meant: {}", session.command("apply")));
     Ok(exit)
 }
 

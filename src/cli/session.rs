@@ -11,10 +11,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures::future::LocalBoxFuture;
 use towpath_aws::cloud::{Cloud, Connection};
 use towpath_aws::kinds;
+use towpath_engine::apply::retry::Retry;
 use towpath_engine::clock::Clock;
 use towpath_engine::diag::{Diagnostics, Source};
+use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::journal::FileJournal;
 use towpath_engine::kind::{Place, Registry};
 use towpath_engine::secret::{Secret, Secrets};
@@ -58,8 +61,8 @@ pub(super) struct Session {
     pub(super) take_over: bool,
     /// `--lease`, over what the stack says.
     pub(super) lease: Option<String>,
-    /// `--env` and the like, as another command about the same must have them.
-    pub(super) choices: String,
+    /// The options by which the command line chose stack and place.
+    chosen: String,
 }
 
 /// A session before its target is reached.
@@ -352,7 +355,7 @@ impl Session {
             parallel: global.parallel,
             take_over: global.take_over,
             lease: global.lease.clone(),
-            choices: global.choices(),
+            chosen: global.chosen(),
         })
     }
 
@@ -373,17 +376,50 @@ impl Session {
         }
     }
 
+    /// A command to type next: about the same stack, environment and place.
+    pub(super) fn command(&self, what: &str) -> String {
+        format!("towpath {what}{}", self.chosen)
+    }
+
+    /// Work that only reads: an interrupt drops it where it is. Boxed, because what reads is nested deeper than the
+    /// compiler follows.
+    pub(super) fn reading<'a, T: 'a>(
+        &'a self,
+        work: impl Future<Output = Result<T, CliError>> + 'a,
+    ) -> LocalBoxFuture<'a, Result<T, CliError>> {
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                () = super::interrupt::requested(&self.interrupt) => {
+                    Err(CliError::new(Exit::Interrupted, "interrupted while reading what is there"))
+                }
+                result = work => result,
+            }
+        })
+    }
+
     /// Where the stack lives, after making sure that it is where the stack says.
     pub(super) async fn locate(&self) -> Result<Place, CliError> {
-        let place = self.cloud.locate(&self.stack.name).await.map_err(|fault| {
+        let asked = self.reading(async { Ok(self.asked().await) }).await?;
+        let place = asked.map_err(|fault| {
             let error = CliError::failed("cannot find out whose AWS account this is", &fault);
+            let variables = ["TOWPATH_SANDBOX_PROXY", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
+            let set = variables.into_iter().find(|name| self.project.variable(name).is_some());
+            if fault.code == "Http200" {
+                return error.hint(match set {
+                    Some(name) => format!("what answers there is not AWS: check `{name}`"),
+                    None => "what answers is not AWS: check for a proxy, or a network that wants a login".to_owned(),
+                });
+            }
             if fault.message.contains("(Connect)") {
-                let variables = ["TOWPATH_SANDBOX_PROXY", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
-                let set = variables.into_iter().find(|name| self.project.variable(name).is_some());
                 return error.hint(match set {
                     Some(name) => format!("nothing answers there: check `{name}`"),
                     None => "nothing answers: check the network, a proxy, and the region's name".to_owned(),
                 });
+            }
+            let is_passing = matches!(fault.class, FaultClass::Throttled | FaultClass::Unavailable);
+            if is_passing && fault.code != "NoAnswer" {
+                return error.hint("the service refuses for a moment: run it again");
             }
             error.hint("check the credentials: aws sts get-caller-identity")
         })?;
@@ -397,6 +433,19 @@ impl Session {
             .hint("use the credentials of the stack's account, or correct `aws.account`"));
         }
         Ok(place)
+    }
+
+    /// The place as the account tells it. Where nobody answers, or nothing can be asked for want of credentials, waiting
+    /// would mend nothing.
+    async fn asked(&self) -> Result<Place, Fault> {
+        let retry = Retry::new(self.clock.as_ref(), super::plan::seed());
+        let ask = || async {
+            match self.cloud.locate(&self.stack.name).await {
+                Err(fault) if fault.code == "NoAnswer" && !fault.message.contains("(SendRequest)") => Ok(Err(fault)),
+                other => other.map(Ok),
+            }
+        };
+        retry.call("sts", ask).await?
     }
 
     /// The folder of the stack's journal, lease and plans.

@@ -42,12 +42,12 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<Exit, CliErr
         let left = (at - session.clock.now()).num_milliseconds() as f64 / 1000.0;
         let when = if left > 0.0 { format!("in {}", duration(left)) } else { format!("{} ago", duration(-left)) };
         output.json("expiry", &serde_json::json!({ "expires": at.to_rfc3339(), "seconds_left": left }));
-        let next =
-            if left > 0.0 { "`towpath down` ends it earlier" } else { "`towpath reap` may destroy it at any time" };
+        let next = if left > 0.0 { ("down", "ends it earlier") } else { ("reap", "may destroy it at any time") };
+        let next = format!("`{}` {}", session.command(next.0), next.1);
         output.data(&format!("\nExpires {} ({when}); {next}.\n", at.to_rfc3339()));
     }
     if !replay.unsettled.is_empty() {
-        output.data("\nAn earlier run was cut off; `towpath apply` finishes it.\n");
+        output.data(&format!("\nAn earlier run was cut off; `{}` finishes it.\n", session.command("apply")));
     }
     session.close().await;
     Ok(Exit::Done)

@@ -5,16 +5,14 @@ use std::time::Instant;
 use clap::Args;
 use towpath_engine::plan::Verb;
 
-use super::apply::{act, ask, settled};
+use super::apply::{Errand, act, settled};
 use super::lease::{Held, hold};
+use super::question::ask;
 use super::session::Session;
 use super::{CliError, Consent, Exit, Global, Selection, migrate, models, plan, secrets, upload};
 use crate::migrate::{Options, Outcome};
 use crate::report::output::Output;
 use crate::report::style::duration;
-
-/// How to go on with what was dropped in the middle.
-const AGAIN: &str = "towpath up";
 
 /// Arguments of `towpath up`.
 #[derive(Debug, Args)]
@@ -48,10 +46,11 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     let (plan, observation) = plan::make(session, &Selection::default(), Verb::Apply, output).await?;
     let plan = settled(session, &Selection::default(), plan, &observation, consent, output).await?;
     secrets::required_by_all(session, &plan, output)?;
-    ask_once(&plan, consent, output)?;
+    ask_once(session, &plan, consent, output).await?;
+    let again = session.command("up");
     if !plan.is_empty() {
         title("Applying");
-        let exit = act(session, held, &plan, &observation, "up", output).await?;
+        let exit = act(session, held, &plan, &observation, &Errand { verb: "up", again: &again }, output).await?;
         if exit != Exit::Done {
             return Ok(exit);
         }
@@ -60,12 +59,12 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     let mut worst = Exit::Done;
     if pipeline.upload.is_some() {
         title("Uploading");
-        held.keeping(session, AGAIN, upload::stage(session, None, false, output)).await?;
+        held.keeping(session, &again, upload::stage(session, None, false, output)).await?;
     }
     let mut outcome = Outcome::Unchanged;
     if pipeline.migrate.is_some() {
         title("Migrating");
-        outcome = held.keeping(session, AGAIN, migrate::stage(session, &Options::default(), output)).await?;
+        outcome = held.keeping(session, &again, migrate::stage(session, &Options::default(), output)).await?;
     }
     let built = Built::read(session, &migrate::loaded_at(session).await?);
     if outcome == Outcome::Unchanged && plan.is_empty() && built.as_ref().is_some_and(Built::is_current) {
@@ -74,18 +73,18 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
     }
     if pipeline.validate.is_some() && pipeline.migrate.is_some() && outcome != Outcome::Replicating {
         title("Validating");
-        let exit = held.keeping(session, AGAIN, migrate::compare(session, None, output)).await?;
+        let exit = held.keeping(session, &again, migrate::compare(session, None, output)).await?;
         if exit != Exit::Done {
             return Err(CliError::new(
                 Exit::Differences,
                 "the warehouse differs from the source; the models were not built",
             )
-            .hint("to load everything again: towpath migrate --reload-all"));
+            .hint(format!("to load everything again: {}", session.command("migrate --reload-all"))));
         }
     }
     if pipeline.models.is_some() {
         title("Building the models");
-        worst = held.keeping(session, AGAIN, models::stage(session, output)).await?;
+        worst = held.keeping(session, &again, models::stage(session, output)).await?;
         if worst == Exit::Done
             && let Some(built) = &built
         {
@@ -96,11 +95,16 @@ async fn stages(session: &Session, held: &Held, consent: Consent, output: &Outpu
 }
 
 /// One question for everything.
-fn ask_once(plan: &towpath_engine::plan::Plan, consent: Consent, output: &Output) -> Result<(), CliError> {
+async fn ask_once(
+    session: &Session,
+    plan: &towpath_engine::plan::Plan,
+    consent: Consent,
+    output: &Output,
+) -> Result<(), CliError> {
     if plan.is_empty() {
         return Ok(());
     }
-    ask(consent, "Apply this plan, then upload, migrate and build?", output)
+    ask(&session.interrupt, consent, "Apply this plan, then upload, migrate and build?", output).await
 }
 
 /// What the last complete `up` built its models from: unchanged data and project need no second

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::lease::hold;
 use super::session::Session;
-use super::{CliError, Consent, Exit, Global, data, secrets};
+use super::{CliError, Consent, Exit, Global, data, secrets, typed};
 use crate::report::data as report;
 use crate::report::output::Output;
 use crate::report::style::plural;
@@ -32,7 +32,10 @@ pub(super) async fn run(global: &Global, args: &UploadArgs, output: &Output) -> 
     let held = hold(&session, "upload", args.consent, output).await?;
     held.step("uploading");
     let work = stage(&session, args.from.clone(), args.replace_tables, output);
-    let result = held.keeping(&session, "towpath upload", work).await;
+    let from = args.from.iter().map(|folder| ("--from", folder.display().to_string()));
+    let replace = if args.replace_tables { " --replace-tables" } else { "" };
+    let again = session.command(&format!("upload{}{replace}", typed(from)));
+    let result = held.keeping(&session, &again, work).await;
     held.release().await;
     session.close().await;
     result.map(|()| Exit::Done)

@@ -53,19 +53,22 @@ pub struct Wishes {
     pub quiet: bool,
     /// `--no-color`, or the variable `NO_COLOR` is set and not empty.
     pub no_color: bool,
+    /// The terminal can neither colour nor move back, as `TERM=dumb` says.
+    pub dumb: bool,
 }
 
 impl Output {
     /// Decides by what the streams are and what the user asked for.
     pub fn new(wishes: Wishes) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = std::io::stderr().is_terminal() && !wishes.dumb;
         let progress = match wishes {
             Wishes { json: true, .. } => Progress::Json,
             Wishes { quiet: true, .. } => Progress::Quiet,
             _ if terminal => Progress::Live,
             _ => Progress::Lines,
         };
-        let color = |is_terminal: bool| if is_terminal && !wishes.no_color { Color::On } else { Color::Off };
+        let color =
+            |is_terminal: bool| if is_terminal && !wishes.no_color && !wishes.dumb { Color::On } else { Color::Off };
         let bars = MultiProgress::with_draw_target(if progress == Progress::Live {
             ProgressDrawTarget::stderr_with_hz(10)
         } else {

@@ -13,22 +13,22 @@ use super::style::{Color, estimate, plural};
 /// The longest value shown on one line; longer ones are cut in the middle.
 const WIDTH: usize = 88;
 
-/// The plan for a terminal.
-pub fn text(plan: &Plan, color: Color) -> String {
+/// The plan for a terminal. `adopt` is the command that takes an object over, by the name of its resource.
+pub fn text(plan: &Plan, color: Color, adopt: &dyn Fn(&str) -> String) -> String {
     let mut out = String::new();
     for step in &plan.steps {
         block(&mut out, plan, step, color);
     }
     notes(&mut out, "Kept:", &plan.kept, color);
     notes(&mut out, "Notes:", &plan.notes, color);
-    obstacles(&mut out, plan, color);
+    obstacles(&mut out, plan, color, adopt);
     out.push_str(&summary(plan, color));
     out
 }
 
 /// The plan as Markdown with one collapsible block per step; stable, so that two runs of the same
 /// plan give the same comment. No text of the stack can end a block or begin another.
-pub fn markdown(plan: &Plan) -> String {
+pub fn markdown(plan: &Plan, adopt: &dyn Fn(&str) -> String) -> String {
     let mut out = format!("### towpath plan: `{}`\n\n", plan.place.stack);
     let _ = writeln!(out, "{}\n", inline(&summary(plan, Color::Off)).trim().replace('\n', "  \n"));
     for step in &plan.steps {
@@ -46,7 +46,7 @@ pub fn markdown(plan: &Plan) -> String {
     let mut rest = String::new();
     notes(&mut rest, "Kept:", &plan.kept, Color::Off);
     notes(&mut rest, "Notes:", &plan.notes, Color::Off);
-    obstacles(&mut rest, plan, Color::Off);
+    obstacles(&mut rest, plan, Color::Off, adopt);
     if !rest.is_empty() {
         out.push_str(&fenced(&rest));
     }
@@ -221,7 +221,7 @@ fn notes(out: &mut String, title: &str, notes: &[Note], color: Color) {
     out.push('\n');
 }
 
-fn obstacles(out: &mut String, plan: &Plan, color: Color) {
+fn obstacles(out: &mut String, plan: &Plan, color: Color, adopt: &dyn Fn(&str) -> String) {
     for foreign in &plan.foreign {
         let owner = foreign
             .owner
@@ -229,10 +229,10 @@ fn obstacles(out: &mut String, plan: &Plan, color: Color) {
             .map_or_else(|| "it carries no towpath tags".to_owned(), |owner| format!("it belongs to {owner}"));
         let _ = writeln!(
             out,
-            "{} `{}` exists already and is not this stack's: {owner}.\n  To take it over:\n      towpath adopt {}\n",
+            "{} `{}` exists already and is not this stack's: {owner}.\n  To take it over:\n      {}\n",
             color.red(&format!("refused: {}", foreign.address)),
             foreign.identity,
-            foreign.address.name
+            adopt(&foreign.address.name)
         );
     }
     for refused in &plan.refused {

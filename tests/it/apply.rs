@@ -138,7 +138,7 @@ fn an_interrupt_lets_calls_in_flight_finish_and_says_how_to_go_on() {
     run.signal("INT");
     let (code, text) = run.end();
     assert_eq!(code, 130, "{text}");
-    assert!(text.contains("interrupted: ") && text.contains("hint: to go on: towpath apply --stack"), "{text}");
+    assert!(text.contains("interrupted: ") && text.contains("hint: to go on: towpath apply\n"), "{text}");
     small.expect(0, &["apply", "--yes"]);
     small.expect(0, &["plan"]);
     assert_eq!(census(&Aws::of(&small)), STANDING);

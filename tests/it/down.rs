@@ -107,7 +107,7 @@ fn what_aws_made_for_the_stack_is_listed_with_its_price_until_it_is_purged() {
         assert!(destroyed.stdout.contains(wanted), "no {wanted:?} in:\n{}", destroyed.stdout);
     }
     assert!(!destroyed.stdout.contains("-two"), "{}", destroyed.stdout);
-    let next = "To delete all of them that AWS left, except snapshots: towpath down --stack stacks/small.yaml --purge";
+    let next = "To delete all of them that AWS left, except snapshots: towpath down --purge";
     assert!(destroyed.stderr.contains(next), "{}", destroyed.stderr);
 
     // Nothing but the stack file is needed to find it again.

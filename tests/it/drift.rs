@@ -147,3 +147,31 @@ fn an_accepted_value_leaves_comments_and_other_items_as_they_are() {
 fn workgroup_is_available(aws: &Aws) -> bool {
     workgroup(aws)["status"] == "AVAILABLE"
 }
+
+#[test]
+fn the_stack_file_is_replaced_as_a_whole_wherever_it_lies() {
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    small.edit(STACK, "base_rpu: 8", "base_rpu: 16");
+    let (own, elsewhere, kept) = (small.path().join(STACK), small.path().join("real.yaml"), small.path().join("kept"));
+    std::fs::rename(&own, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &own).unwrap();
+    // A second name of the old text: who writes into the file writes into this, too, and a kill would leave half of it.
+    std::fs::hard_link(&elsewhere, &kept).unwrap();
+    small.expect(0, &["drift", "--accept", "workgroup.base_rpu"]);
+    assert!(small.read("kept").contains("base_rpu: 16"), "the old text is whole");
+    assert!(small.read("real.yaml").contains("base_rpu: 8"));
+    assert!(own.symlink_metadata().unwrap().is_symlink(), "a link stays one");
+    assert!(!small.files().iter().any(|file| file.extension().is_some_and(|extension| extension == "next")));
+    small.expect(0, &["plan"]);
+}
+
+#[test]
+fn what_is_as_declared_already_is_reverted_once_more_without_complaint() {
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    let again = small.expect(0, &["drift", "--revert", "workgroup.base_rpu", "--yes"]);
+    assert!(again.stderr.contains("`workgroup.base_rpu` is as declared."), "{}", again.stderr);
+    small.expect(2, &["drift", "--revert", "workgroup.base_rpus", "--yes"]);
+    small.expect(2, &["drift", "--accept", "workgroup.base_rpu"]);
+}

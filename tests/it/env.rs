@@ -208,6 +208,14 @@ impl TestEnvironment {
 
     /// Runs to the end at a terminal, where a person has typed `answers`. Both streams come as one.
     pub(crate) fn typing(&self, arguments: &[&str], answers: &str) -> (i32, String) {
+        let mut child = self.terminal(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code().unwrap_or(KILLED), self.clean(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// A command at a terminal.
+    fn terminal(&self, arguments: &[&str]) -> Command {
         let program = env!("CARGO_BIN_EXE_towpath");
         let plain = self.command(&[]);
         let mut command = Command::new("script");
@@ -216,10 +224,7 @@ impl TestEnvironment {
             .current_dir(self.path())
             .env_clear()
             .envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        (output.status.code().unwrap_or(KILLED), self.clean(&String::from_utf8_lossy(&output.stdout)))
+        command
     }
 
     /// Starts and does not wait.
@@ -265,6 +270,13 @@ impl TestEnvironment {
         left
     }
 
+    /// The process that holds the stack `small`, as its lease says.
+    pub(crate) fn held_by(&self) -> u32 {
+        let lease = self.read(".towpath/small/lease.json");
+        let process = lease.split("(process ").nth(1).and_then(|rest| rest.split(')').next());
+        process.unwrap_or_else(|| panic!("no process in {lease}")).parse().unwrap()
+    }
+
     /// Every file below the project's folder.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
@@ -294,7 +306,10 @@ pub(crate) struct Running {
 impl Running {
     /// Starts; lines of both streams are collected.
     pub(crate) fn start(environment: &TestEnvironment, arguments: &[&str]) -> Self {
-        let mut child = environment.spawn(arguments);
+        Self::listen(environment.spawn(arguments))
+    }
+
+    fn listen(mut child: Child) -> Self {
         let (sender, lines) = mpsc::channel();
         let streams: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stderr.take().unwrap()), Box::new(child.stdout.take().unwrap())];
@@ -308,6 +323,18 @@ impl Running {
             });
         }
         Self { child, lines, seen: String::new() }
+    }
+
+    /// Starts at a terminal; both streams come as one.
+    pub(crate) fn at_terminal(environment: &TestEnvironment, arguments: &[&str]) -> Self {
+        let mut command = environment.terminal(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::listen(command.spawn().unwrap())
+    }
+
+    /// Presses keys at its terminal.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits for a line that holds `wanted`; `None` if the command ends without one.
@@ -341,8 +368,7 @@ impl Running {
 
     /// A signal by name, as `kill` of the system sends it.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([format!("-{name}"), self.id().to_string()]).status().unwrap();
-        assert!(status.success());
+        signal(self.id(), name);
     }
 
     /// Waits for the end: exit code (-1 when killed) and everything it wrote.
@@ -362,6 +388,12 @@ impl Drop for Running {
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }
+}
+
+/// Sends a signal to a process by its name, as `kill` of the system does.
+pub(crate) fn signal(process: u32, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), process.to_string()]).status().unwrap();
+    assert!(status.success());
 }
 
 /// The command lines of all processes, arguments joined by blanks.

@@ -254,3 +254,13 @@ fn a_lease_that_cannot_be_where_it_is_said_to_be_is_a_mistake_of_the_file() {
     assert!(check("{bucket: Leases!}", "").contains("not the name of a bucket"));
     assert!(check("{}", "").contains("Write `lease: s3`"));
 }
+
+#[test]
+fn an_object_that_is_no_lease_is_taken_over_on_request() {
+    let (_place, aws) = cloud("100000");
+    let ada = machine("ada", &aws, "100000");
+    ada.expect(0, &["apply", "--yes"]);
+    aws.bucket("PUT", &format!("{BUCKET}/towpath/duo/lease.json"), "{\"run\": \"cut o").unwrap();
+    ada.expect(0, &["apply", "--yes", "--take-over"]);
+    ada.expect(0, &["apply", "--yes"]);
+}

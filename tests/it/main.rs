@@ -20,6 +20,8 @@ mod environments;
 mod foreign;
 mod generated;
 mod help;
+mod hints;
+mod interrupt;
 mod kill;
 mod known_failures;
 mod lease;

@@ -27,10 +27,18 @@ fn an_expired_stack_goes_without_its_file_and_others_stay() {
     let is_so = |text: &str, before: &str, after: &str| {
         ["7 h 59 min", "8 h 0 min"].iter().any(|left| text.contains(&format!("{before}{left}{after}")))
     };
-    assert!(is_so(&status.stdout, "(in ", "); `towpath down` ends it earlier."), "{}", status.stdout);
+    assert!(
+        is_so(&status.stdout, "(in ", "); `towpath down --stack stacks/other.yaml` ends it earlier."),
+        "{}",
+        status.stdout
+    );
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let status = small.expect(0, &["status", "--stack", STACK]);
-    assert!(status.stdout.contains("ago); `towpath reap` may destroy it at any time."), "{}", status.stdout);
+    assert!(
+        status.stdout.contains("ago); `towpath reap --stack stacks/small.yaml` may destroy it at any time."),
+        "{}",
+        status.stdout
+    );
     // Neither file nor journal.
     std::fs::remove_file(small.path().join(STACK)).unwrap();
     std::fs::remove_dir_all(small.path().join(".towpath/small")).unwrap();

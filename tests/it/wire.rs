@@ -109,6 +109,13 @@ impl Wire {
     /// before its answer is there.
     #[track_caller]
     pub(crate) fn kill_after(&self, operation: &str, environment: &TestEnvironment, arguments: &[&str]) {
+        self.held_at(operation, environment, arguments).kill();
+    }
+
+    /// Starts a command whose next call of `operation` takes effect and is never answered; returns when it waits for
+    /// that.
+    #[track_caller]
+    pub(crate) fn held_at(&self, operation: &str, environment: &TestEnvironment, arguments: &[&str]) -> Running {
         {
             let mut state = self.state.0.lock().unwrap();
             state.held = false;
@@ -119,7 +126,7 @@ impl Wire {
         let waited = self.state.1.wait_timeout_while(state, Duration::from_mins(1), |state| !state.held).unwrap();
         assert!(waited.0.held, "{operation} was never called");
         drop(waited);
-        run.kill();
+        run
     }
 }
 

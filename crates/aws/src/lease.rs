@@ -69,7 +69,8 @@ impl S3Lease {
         }
     }
 
-    /// The lease as stored, with its version.
+    /// The lease as stored, with its version. What is no lease, by another program's hand say, stands for one of somebody
+    /// unknown, who is waited for as for everybody and may be taken over.
     async fn get(&self) -> Result<(Lease, Version), Fault> {
         let call = self.cloud.s3().await.get_object().bucket(&self.bucket).key(&self.key);
         let answer = call.expected_bucket_owner(self.owner()).send().await.map_err(fault("s3:GetObject"))?;
@@ -77,7 +78,8 @@ impl S3Lease {
         let unread = |class: FaultClass, error: String| Fault::local(class, "s3:GetObject", error);
         let body = answer.body.collect().await;
         let body = body.map_err(|error| unread(FaultClass::Unavailable, error.to_string()))?.to_vec();
-        let lease = serde_json::from_slice(&body).map_err(|error| unread(FaultClass::Other, error.to_string()))?;
+        let unknown = || Lease::wanted("unreadable", "somebody", "an unknown machine", "something");
+        let lease = serde_json::from_slice(&body).unwrap_or_else(|_| unknown());
         Ok((lease, version))
     }
 

@@ -21,6 +21,13 @@ async fn a_staging_bucket_goes_with_everything_that_is_in_it() {
     s3.put_object().bucket(name).key("gone.csv").body(b"x".to_vec().into()).send().await.unwrap();
     s3.delete_object().bucket(name).key("gone.csv").send().await.unwrap();
     s3.create_multipart_upload().bucket(name).key("half.csv").send().await.unwrap();
+    // What XML cannot tell, or tells otherwise, unless it is encoded.
+    for key in ["line\n", " blank ", "one\u{1}two", "carriage\rreturn", "100%25+&<>\"'", "ü/😀"] {
+        s3.put_object().bucket(name).key(key).body(b"x".to_vec().into()).send().await.unwrap();
+    }
+    for key in ["line\n", " blank ", "100%25+&<>\"'", "ü/😀"] {
+        s3.create_multipart_upload().bucket(name).key(key).send().await.unwrap();
+    }
     kind.delete(&bucket, &DeleteOptions::default()).await.unwrap();
     world.gone(kind, name).await;
     world.close().await;

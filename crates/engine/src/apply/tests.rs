@@ -237,6 +237,21 @@ fn a_failure_stops_only_what_needs_it_and_the_rest_is_named() {
 }
 
 #[test]
+fn a_full_disk_stops_the_run_and_every_step_that_failed_by_it_is_told() {
+    block_on(async {
+        let scene = Scene::new();
+        scene.fill(6);
+        let summary = scene.attempt(&stack(BRANCHES), &Options::default()).await.unwrap();
+        let told = scene.events().iter().filter(|event| matches!(event.kind, EventKind::StepFailed { .. })).count();
+        assert!(!summary.failed.is_empty() && told == summary.failed.len(), "{told} told of {summary:#?}");
+        assert!(summary.failed.iter().all(|(_, fault)| fault.message.contains("the disk is full")), "{summary:#?}");
+        scene.fill(usize::MAX);
+        scene.apply(&stack(BRANCHES), &Options::default()).await;
+        assert_eq!(complaints(&scene.cloud, &stack(BRANCHES), &[]), Vec::<String>::new());
+    });
+}
+
+#[test]
 fn an_interrupt_starts_nothing_new_and_the_next_run_takes_up_what_was_begun() {
     block_on(async {
         let scene = Scene::new();

@@ -64,10 +64,13 @@ impl FileLease {
     }
 
     /// The stored lease and its text. A torn file is no lease: whoever wrote it was killed before it
-    /// was sure of it.
+    /// was sure of it. Read as bytes, because what a disk makes of a file need not be text.
     fn stored(&self) -> std::io::Result<Option<(Lease, Version)>> {
-        match std::fs::read_to_string(&self.path) {
-            Ok(text) => Ok(serde_json::from_str(&text).ok().map(|lease| (lease, text))),
+        match std::fs::read(&self.path) {
+            Ok(bytes) => {
+                let lease = serde_json::from_slice(&bytes).ok();
+                Ok(lease.map(|lease| (lease, String::from_utf8_lossy(&bytes).into_owned())))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -225,7 +225,7 @@ async fn attempt(
         gone.truncate(GONE);
     }
     let now = clock.now();
-    let fencing = found.as_ref().map_or(1, |(held, _)| held.fencing + 1);
+    let fencing = found.as_ref().map_or(1, |(held, _)| held.fencing.wrapping_add(1));
     let lease = Lease { since: now, renewed: now, fencing, gone, ..wanted.clone() };
     let guard = Guard::new(lease.clone(), store.clone(), clock);
     if !store.replace(Some(&lease), found.as_ref().map(|(_, version)| version)).await? {

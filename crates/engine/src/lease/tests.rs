@@ -278,6 +278,18 @@ fn a_process_that_took_over_is_not_thought_dead_once_the_former_one_ends() {
 }
 
 #[test]
+fn a_file_that_is_no_lease_keeps_nobody_out() {
+    block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        for garbage in [&b""[..], b"{\"run\": \"a", b"\xff\xfe\x00garbage"] {
+            std::fs::write(folder.path().join("lease.json"), garbage).unwrap();
+            let guard = acquire(&file(&folder), wanted("own"), &Terms::FREE, &VirtualClock::new()).await.unwrap();
+            guard.release().await.unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_holder_whose_folder_was_deleted_has_lost_the_stack() {
     block_on(async {
         let clock = VirtualClock::new();

@@ -35,19 +35,25 @@ pub struct FakeJournal {
     written: Mutex<usize>,
     /// How many of the oldest entries are lost.
     lost: Mutex<usize>,
+    /// How many entries the disk has room for.
+    room: Mutex<usize>,
     cloud: FakeCloud,
 }
 
 #[async_trait]
 impl Journal for FakeJournal {
     async fn record(&self, entry: &Entry) -> Result<(), JournalError> {
-        let dead = || JournalError {
+        let refused = |why: &str| JournalError {
             path: "memory".to_owned(),
             verb: "written",
-            source: std::io::Error::other("the program is dead"),
+            source: std::io::Error::other(why.to_owned()),
         };
+        let dead = || refused("the program is dead");
         if self.cloud.is_dead() {
             return Err(dead());
+        }
+        if *self.room.lock().unwrap_or_else(PoisonError::into_inner) <= self.kept.entries()?.len() {
+            return Err(refused("the disk is full"));
         }
         let number = {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,6 +111,7 @@ impl Scene {
             tear: Mutex::new(None),
             written: Mutex::new(0),
             lost: Mutex::new(0),
+            room: Mutex::new(usize::MAX),
             cloud: cloud.clone(),
         };
         let place = Place {
@@ -130,6 +137,11 @@ impl Scene {
     /// Lets the program die at a journal entry, counted from 0 over all runs.
     pub fn tear(&self, tear: Tear) {
         *self.journal.tear.lock().unwrap_or_else(PoisonError::into_inner) = Some(tear);
+    }
+
+    /// Lets the journal take only so many entries over all runs.
+    pub fn fill(&self, room: usize) {
+        *self.journal.room.lock().unwrap_or_else(PoisonError::into_inner) = room;
     }
 
     /// A new program on what the old one left: no faults, no interrupt, everything else as it is.

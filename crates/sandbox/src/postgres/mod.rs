@@ -16,7 +16,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fs4::fs_std::FileExt as _;
@@ -245,8 +246,9 @@ struct Running {
     server: Server,
     folder: PathBuf,
     users: File,
-    /// The server, when this process started it.
-    child: Option<Child>,
+    /// The end of the server, when this process started it. It is waited for from the beginning: a server that was
+    /// killed and is not waited for would look as if it ran still, to `pg_ctl` and to the next server.
+    child: Option<JoinHandle<io::Result<ExitStatus>>>,
     /// Who stops the server after a kill of this process.
     supervisor: Option<Child>,
 }
@@ -263,6 +265,7 @@ impl Running {
         let supervisor = Self::watch(folder, supervisor)?;
         let cluster = Cluster::open(folder, vault)?;
         let (server, child) = cluster.run()?;
+        let child = child.map(|mut child| std::thread::spawn(move || child.wait()));
         Ok(Self { server, folder: folder.to_owned(), users, child, supervisor })
     }
 
@@ -284,8 +287,9 @@ impl Running {
             return Ok(());
         }
         stop(&self.folder)?;
-        if let Some(child) = &mut self.child {
-            child.wait().map_err(failed)?;
+        if let Some(child) = self.child.take() {
+            let ended = child.join().unwrap_or_else(|_| Err(io::Error::other("nobody waited for the server")));
+            ended.map_err(failed)?;
         }
         self.users.unlock().map_err(failed)?;
         if let Some(supervisor) = &mut self.supervisor {
@@ -633,12 +637,27 @@ mod tests {
         let path = directory.path().to_owned();
         tokio::task::spawn_blocking(move || supervise(&path)).await.unwrap().unwrap();
         assert!(!answers(before.port));
-        child.unwrap().wait().unwrap();
+        child.unwrap().join().unwrap().unwrap();
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, before.port)).unwrap();
         let after = postgres.ensure().await.unwrap();
         assert_ne!(after.port, before.port);
         drop(taken);
         postgres.release().await;
+    }
+
+    #[tokio::test]
+    async fn a_server_that_was_killed_is_started_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let postgres = at(directory.path());
+        postgres.ensure().await.unwrap();
+        let folder = Launcher::choose().unwrap().folder(&directory.path().join("postgres")).unwrap();
+        let lock = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
+        let killed = Command::new("kill").args(["-KILL", lock.lines().next().unwrap()]).status().unwrap();
+        assert!(killed.success());
+        let again = postgres.ensure().await.unwrap();
+        assert_eq!(answer(&again, "SELECT current_database()::text").await, SOURCE_DATABASE);
+        postgres.release().await;
+        assert!(!answers(again.port));
     }
 
     #[test]

@@ -100,9 +100,14 @@ impl Element {
         self.children.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// The text of the first element inside with this name, blanks around it and all.
+    pub(crate) fn exact(&self, name: &str) -> Option<&str> {
+        self.all(name).first().map(|element| element.text.as_str())
+    }
+
     /// The text of the first element inside with this name.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.all(name).first().map(|element| element.text.trim())
+        self.exact(name).map(str::trim)
     }
 }
 

@@ -211,8 +211,13 @@ impl Query {
     }
 
     fn encoded(&self, key: &str) -> String {
-        if self.encoding.is_some() { utf8_percent_encode(key, KEPT).to_string() } else { key.to_owned() }
+        encoded(self.encoding.as_ref(), key)
     }
+}
+
+/// A key as a list shows it.
+pub(super) fn encoded(encoding: Option<&String>, key: &str) -> String {
+    if encoding.is_some() { utf8_percent_encode(key, KEPT).to_string() } else { key.to_owned() }
 }
 
 fn key_of(token: &str) -> Result<String, ApiError> {

@@ -7,6 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::access::owner;
+use super::listing::encoded;
 use super::objects::{check_conditions, copied, etag, forget, kept_headers, parse_range, write};
 use super::{bucket, bucket_mut, malformed, storage_error};
 use crate::call::{ApiError, Call};
@@ -158,15 +159,18 @@ pub(super) fn list(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response,
     uploads.truncate(limit);
     let next = uploads.last().filter(|_| truncated);
     let owner = json!({ "ID": owner(call) });
+    let encoding = target.query.get("encoding-type");
+    let encoded = |key: &str| encoded(encoding, key);
     let shown: Vec<_> = uploads
         .iter()
         .map(|(id, upload)| {
-            json!({"Key": upload.key, "UploadId": id, "Initiated": upload.started.iso(), "StorageClass": "STANDARD", "Owner": owner, "Initiator": owner})
+            json!({"Key": encoded(&upload.key), "UploadId": id, "Initiated": upload.started.iso(), "StorageClass": "STANDARD", "Owner": owner, "Initiator": owner})
         })
         .collect();
     let output = json!({
-        "Bucket": target.bucket, "Prefix": prefix, "KeyMarker": key_marker, "UploadIdMarker": id_marker, "MaxUploads": limit,
-        "IsTruncated": truncated, "NextKeyMarker": next.map(|(_, upload)| &upload.key), "NextUploadIdMarker": next.map(|(id, _)| id),
+        "Bucket": target.bucket, "Prefix": encoded(prefix), "KeyMarker": encoded(key_marker), "UploadIdMarker": id_marker,
+        "MaxUploads": limit, "EncodingType": encoding, "IsTruncated": truncated,
+        "NextKeyMarker": next.map(|(_, upload)| encoded(&upload.key)), "NextUploadIdMarker": next.map(|(id, _)| id),
         "Upload": shown,
     });
     Ok(document("ListMultipartUploadsResult", &output))

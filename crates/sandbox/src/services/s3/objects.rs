@@ -196,7 +196,7 @@ pub(super) fn delete_many(call: &mut Call<'_>, target: &Target<'_>) -> Result<Re
     let bucket = bucket_mut(call, target)?;
     let (mut deleted, mut bodies) = (Vec::new(), Vec::new());
     for object in wanted {
-        let key = object.text("Key").ok_or_else(malformed)?;
+        let key = object.exact("Key").ok_or_else(malformed)?;
         let id = object.text("VersionId");
         let removed = remove(bucket, key, id, modified);
         bodies.extend(removed.bodies);
