@@ -210,25 +210,3 @@ fn with_way_out(error: &DatabaseError) -> String {
     };
     format!("{error}; {way_out}")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quota_that_the_plan_goes_beyond_is_wrong_and_the_others_are_told_in_one_line() {
-        let quota = |name: &str, used, max| Quota { name: name.to_owned(), used, max };
-        let quotas =
-            [quota("Endpoints", 999, 1000), quota("ReplicationInstances", 5, 60), quota("DataProviders", 1, 9)];
-        let found = room(&quotas, &BTreeMap::from([("Endpoints", 2), ("ReplicationInstances", 1)]));
-        let [(beyond, Finding::Wrong(text)), (within, Finding::Right(rest))] = &found[..] else { panic!("two lines") };
-        assert!(
-            beyond == "quota Endpoints" && text.starts_with("999 of 1000 are used and the plan takes 2 more;"),
-            "{text}"
-        );
-        assert_eq!((within.as_str(), rest.as_str()), ("quotas", "after the plan ReplicationInstances 6 of 60"));
-        assert!(
-            room(&quotas, &BTreeMap::from([("Endpoints", 1)])).iter().all(|(_, one)| matches!(one, Finding::Right(_)))
-        );
-    }
-}

@@ -76,9 +76,7 @@ pub(super) async fn make(
     output: &Output,
 ) -> Result<(Plan, Observation), CliError> {
     let (plan, observation) = draft(session, selection, verb, output).await?;
-    if verb == Verb::Apply {
-        feasible(session, &plan, &observation).await?;
-    }
+    feasible(session, &plan, &observation).await?;
     Ok((plan, observation))
 }
 
@@ -150,7 +148,7 @@ pub(super) async fn feasible(session: &Session, plan: &Plan, observation: &Obser
 pub(super) async fn refusals(session: &Session, plan: &Plan, observation: &Observation) -> Result<Vec<Note>, CliError> {
     let retry = Retry::new(session.clock.as_ref(), seed());
     let read = async {
-        let found = preflight(plan, &session.registry, &retry).await;
+        let found = preflight(plan, observation, &session.registry, &retry).await;
         found.map_err(|fault| CliError::failed("cannot read what is there", &fault))
     };
     let mut found = session.reading(read).await?;

@@ -89,3 +89,24 @@ pub(super) fn way_out(session: &Session, fault: &Fault) -> Option<String> {
         None => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_plan_goes_beyond_is_told_apart_from_what_there_is_after_it() {
+        let quota = |name: &str, used, max| Quota { name: name.to_owned(), used, max };
+        let quotas =
+            vec![quota("Endpoints", 999, 1000), quota("ReplicationInstances", 5, 60), quota("DataProviders", 1, 9)];
+        let taken = |endpoints| Taken {
+            quotas: quotas.clone(),
+            wanted: BTreeMap::from([("Endpoints", endpoints), ("ReplicationInstances", 1)]),
+            crowded: Vec::new(),
+        };
+        let beyond = ("quota Endpoints".to_owned(), "999 of 1000 are used and the plan takes 2 more".to_owned());
+        assert_eq!(taken(2).beyond(), [beyond]);
+        assert_eq!(taken(2).within().as_deref(), Some("after the plan ReplicationInstances 6 of 60"));
+        assert_eq!(taken(1).beyond(), []);
+    }
+}

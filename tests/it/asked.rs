@@ -1,6 +1,9 @@
 //! What the command line asks for is done or refused, and never half heard: names that are nobody's, options that
 //! contradict each other, values that nothing uses; and what is said to do next is about the same stack.
 
+use serde_json::json;
+
+use crate::aws::Aws;
 use crate::env::TestEnvironment;
 
 const STACK: &str = r"stack: asked
@@ -45,6 +48,27 @@ fn a_final_snapshot_of_nobody_stops_the_destruction() {
     project.edit("stacks/asked.yaml", "  warehouse: {kind: redshift/namespace, protect: false}\n", "");
     let plan = project.expect(3, &["plan", "--final-snapshot", "warehouse=last", "--allow-data-loss", "warehouse"]);
     assert!(plan.stdout.contains("final snapshot: last"), "{}", plan.stdout);
+}
+
+/// The workgroup would be gone before the namespace is refused.
+#[test]
+fn a_final_snapshot_of_a_name_that_is_taken_is_refused_before_anything_is_done() {
+    let project = project();
+    project.edit(
+        "stacks/asked.yaml",
+        "protect: false}\n",
+        "protect: false}\n  wide: {kind: redshift/workgroup, namespace: warehouse, base_rpu: 8}\n",
+    );
+    project.expect(0, &["apply", "--yes", "--exclude", "archive"]);
+    let aws = Aws::of(&project);
+    let taken = json!({ "namespaceName": "asked-warehouse", "snapshotName": "last" });
+    aws.redshift("CreateSnapshot", &taken).unwrap();
+    let refused = project.expect(1, &["destroy", "--yes", "--final-snapshot", "warehouse=last"]);
+    let told = "there is a snapshot of that name, of namespace `asked-warehouse`";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    aws.redshift("GetWorkgroup", &json!({ "workgroupName": "asked-wide" })).unwrap();
+    let destroyed = project.expect(5, &["destroy", "--yes", "--final-snapshot", "warehouse=latest"]);
+    assert!(destroyed.stdout.contains("latest"), "{}", destroyed.stdout);
 }
 
 #[test]

@@ -411,6 +411,23 @@ impl Kind for Namespace {
         call.send().await.map(drop).map_err(fault("redshift-serverless:UpdateNamespace"))
     }
 
+    /// A final snapshot needs a name that no other has; otherwise the namespace would be refused only when its workgroup is
+    /// gone.
+    async fn preflight_delete(&self, _object: &Object, options: &DeleteOptions) -> Result<Vec<String>, Fault> {
+        let Some(name) = &options.final_snapshot else { return Ok(Vec::new()) };
+        let call = self.cloud.redshift_serverless().await.get_snapshot().snapshot_name(name);
+        match call.send().await.map_err(fault("redshift-serverless:GetSnapshot")) {
+            Ok(answer) => {
+                let of = answer.snapshot.and_then(|one| one.namespace_name).unwrap_or_default();
+                Ok(vec![format!(
+                    "its final snapshot cannot be named `{name}`: there is a snapshot of that name, of namespace `{of}`"
+                )])
+            }
+            Err(fault) if fault.is_not_found() => Ok(Vec::new()),
+            Err(fault) => Err(fault),
+        }
+    }
+
     async fn delete(&self, object: &Object, options: &DeleteOptions) -> Result<(), Fault> {
         let client = self.cloud.redshift_serverless().await;
         client

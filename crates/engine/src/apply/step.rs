@@ -13,7 +13,7 @@ use super::{Outcome, Run, unwritable};
 use crate::diff;
 use crate::fault::{Fault, FaultClass};
 use crate::journal::Record;
-use crate::kind::{AnyKind, DeleteOptions, Object, Outputs, Poll, Readiness, Tags, tag};
+use crate::kind::{AnyKind, Object, Outputs, Poll, Readiness, Tags, tag};
 use crate::plan::{Action, Step, other_users, seconds};
 use crate::value::{Value, is_unknown, references};
 
@@ -405,11 +405,7 @@ impl One<'_> {
 
     async fn delete(&self) -> Result<Outcome, Halt> {
         let facts = self.kind.facts();
-        let options = DeleteOptions {
-            final_snapshot: self.step.final_snapshot.clone(),
-            force: true,
-            whole_stack: !self.run.plan.partial,
-        };
+        let options = self.run.plan.delete_options(self.step);
         self.may_change().await?;
         self.run.context.before_delete.before_delete(self.step).await;
         let began = self.run.context.clock.now();

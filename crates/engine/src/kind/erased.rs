@@ -43,6 +43,7 @@ pub trait AnyKind: Send + Sync {
     fn stretch(&self, object: &Object) -> Option<String>;
     fn examples(&self, place: &Place) -> Vec<Example>;
     async fn preflight(&self, spec: &Value) -> Result<Vec<String>, Fault>;
+    async fn preflight_delete(&self, object: &Object, options: &DeleteOptions) -> Result<Vec<String>, Fault>;
     async fn look_up(&self, spec: Value) -> Result<Value, Fault>;
     async fn list(&self, scope: &Scope) -> Result<Vec<Object>, Fault>;
     async fn create(&self, name: &str, spec: &Value, tags: &Tags) -> Result<String, Fault>;
@@ -184,6 +185,9 @@ impl<K: Kind> AnyKind for Of<K> {
     }
     async fn preflight(&self, spec: &Value) -> Result<Vec<String>, Fault> {
         self.kind.preflight(spec).await
+    }
+    async fn preflight_delete(&self, object: &Object, options: &DeleteOptions) -> Result<Vec<String>, Fault> {
+        self.kind.preflight_delete(object, options).await
     }
     async fn look_up(&self, spec: Value) -> Result<Value, Fault> {
         self.kind.look_up(spec).await

@@ -176,6 +176,16 @@ pub trait Kind: Send + Sync + 'static {
         async { Ok(Vec::new()) }
     }
 
+    /// What the service would refuse about deleting an object in this way, in words: asked before the first
+    /// call of a run, of objects that are not on their way out. May read.
+    fn preflight_delete(
+        &self,
+        _object: &Object,
+        _options: &DeleteOptions,
+    ) -> impl Future<Output = Result<Vec<String>, Fault>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
     /// A short mark of the secret that a spec sends and no read gives back, if it is at hand. It is
     /// kept in a tag of the object, so that a later plan sees that the secret is another one.
     fn secret_mark(&self, _place: &Place, _identity: &str, _spec: &Self::Spec) -> Option<SecretMark> {

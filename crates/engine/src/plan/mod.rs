@@ -29,7 +29,7 @@ pub use tags::{Expiry, expiry, is_used_by, user_tag};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::kind::{Place, Price, Seconds, Tags};
+use crate::kind::{DeleteOptions, Place, Price, Seconds, Tags};
 use crate::value::Value;
 
 /// The version of the form of a plan, for those who read it as JSON. A reader may ignore members it
@@ -229,6 +229,12 @@ impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// What the delete of a step is asked to do besides deleting: a plan that may be carried out has leave for all
+    /// that it loses.
+    pub(crate) fn delete_options(&self, step: &Step) -> DeleteOptions {
+        DeleteOptions { final_snapshot: step.final_snapshot.clone(), force: true, whole_stack: !self.partial }
     }
 
     /// Whether `apply` may carry it out.

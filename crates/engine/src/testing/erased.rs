@@ -126,6 +126,9 @@ impl AnyKind for Served {
     async fn preflight(&self, _spec: &Value) -> Result<Vec<String>, Fault> {
         Ok(Vec::new())
     }
+    async fn preflight_delete(&self, _object: &Object, _options: &DeleteOptions) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
     async fn look_up(&self, spec: Value) -> Result<Value, Fault> {
         Ok(spec)
     }
