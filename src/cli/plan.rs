@@ -10,7 +10,7 @@ use towpath_engine::journal::{Entry, Journal, Record, Replay, replay};
 use towpath_engine::kind::{Object, Place, tag};
 use towpath_engine::observe::{Observation, observe};
 use towpath_engine::plan::saved::Saved;
-use towpath_engine::plan::{BuildInput, Note, Options, Plan, Verb, build, holding, is_used_by};
+use towpath_engine::plan::{Action, BuildInput, Note, Options, Plan, Verb, build, holding, is_used_by};
 use towpath_engine::preflight::preflight;
 
 use super::lease::Held;
@@ -100,7 +100,7 @@ pub(super) async fn draft(
     };
     session.cloud.read_tags_in_bulk(verb == Verb::Apply);
     let (mut plan, mut observation) = look_and_build(&replay).await?;
-    known_losses(session, selection, &observation)?;
+    known_losses(session, selection, &plan, &observation, output)?;
     session.cloud.read_tags_in_bulk(false);
     // The index of tags lags behind: it may say that there is nothing to do, and nothing else.
     if session.cloud.has_read_tags_in_bulk() && !(plan.is_empty() && plan.is_allowed()) {
@@ -278,22 +278,39 @@ pub(super) fn known(session: &Session, selection: &Selection) -> Result<(), CliE
     }
 }
 
-/// Refuses a loss or a final snapshot of what the stack neither declares nor owns: the name was meant for another, whose
-/// data would go without.
-fn known_losses(session: &Session, selection: &Selection, observation: &Observation) -> Result<(), CliError> {
+/// Names a loss or a final snapshot of what the stack neither declares nor owns: the name may be meant for another, and
+/// may be of what an earlier run has deleted. Refused where data would go without the snapshot.
+fn known_losses(
+    session: &Session,
+    selection: &Selection,
+    plan: &Plan,
+    observation: &Observation,
+    output: &Output,
+) -> Result<(), CliError> {
     let own = observation.objects.values().flatten().filter_map(Object::owner);
     let own = own.filter(|(stack, _)| *stack == session.stack.name).map(|(_, resource)| resource);
     let moved = session.stack.moved.iter().flat_map(|(old, new)| [old.as_str(), new.as_str()]);
     let known: BTreeSet<&str> = session.stack.resources.keys().map(String::as_str).chain(own).chain(moved).collect();
-    let snapshots = selection.final_snapshots.iter().map(|(name, _)| name);
-    for name in selection.allow_data_loss.iter().chain(snapshots) {
-        if !known.contains(name.as_str()) {
-            let error = CliError::new(Exit::Usage, format!("the stack has no resource `{name}`"));
-            return Err(match towpath_engine::diag::closest(name, known) {
-                Some(close) => error.hint(format!("did you mean `{close}`?")),
-                None => error,
-            });
-        }
+    let said = |name: &String| format!("the stack has no resource `{name}`");
+    let close = |name: &str| {
+        let close = towpath_engine::diag::closest(name, known.iter().copied());
+        close.map(|close| format!("did you mean `{close}`?"))
+    };
+    let is_unknown = |name: &&String| !known.contains(name.as_str());
+    let takes_one = |kind: &str| session.registry.get(kind).is_some_and(|kind| kind.takes_final_snapshot());
+    let goes_without = plan
+        .steps
+        .iter()
+        .any(|step| step.action == Action::Delete && step.final_snapshot.is_none() && takes_one(&step.address.kind));
+    let mut snapshots = selection.final_snapshots.iter().map(|(name, _)| name);
+    if let Some(name) = snapshots.clone().find(is_unknown).filter(|_| goes_without) {
+        let error = CliError::new(Exit::Usage, said(name));
+        return Err(close(name).into_iter().fold(error, CliError::hint));
+    }
+    let named: BTreeSet<&String> = selection.allow_data_loss.iter().chain(snapshots.by_ref()).collect();
+    for name in named.into_iter().filter(is_unknown) {
+        let close = close(name).map(|close| format!("; {close}")).unwrap_or_default();
+        output.talk(&format!("{}{close}", said(name)));
     }
     Ok(())
 }

@@ -54,8 +54,9 @@ fn a_database_that_is_not_told_yet_is_not_taken_for_the_usual_one() {
     let small = TestEnvironment::small();
     small.expect(0, &["apply", "--yes", "--fault", "stale-list@redshift-serverless:GetNamespace#1"]);
     let aws = Aws::of(&small);
-    let database = namespace(&aws)["dbName"].clone();
-    assert_ne!(database, "dev");
+    let database = aws.redshift("GetNamespace", &json!({ "namespaceName": "small-warehouse" })).unwrap();
+    let database = database["namespace"]["dbName"].clone();
+    assert_eq!(database, "small");
     let endpoints = aws.dms("DescribeEndpoints", &json!({})).unwrap();
     let endpoints = endpoints["Endpoints"].as_array().unwrap();
     let target = endpoints.iter().find(|endpoint| endpoint["EndpointType"] == "TARGET").unwrap();

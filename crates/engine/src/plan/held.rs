@@ -78,9 +78,10 @@ impl Builder<'_> {
         if free.is_empty() {
             return held;
         }
-        // What stands under a name of the stack and is not its own is left as it is and holds like anything else.
-        let own = self.cases.iter().filter(|case| !matches!(case.fate, Fate::Aside));
-        let own: HashSet<*const Object> = own.filter_map(|case| case.object.map(std::ptr::from_ref)).collect();
+        // What stands under a name of the stack and bears nobody's tags may be on its way out, whatever it shows.
+        let is_own = |object: &&Object| object.owner().is_none_or(|(stack, _)| stack == self.input.place.stack);
+        let own = self.cases.iter().filter_map(|case| case.object).filter(is_own);
+        let own: HashSet<*const Object> = own.map(std::ptr::from_ref).collect();
         for (kind_name, objects) in &self.input.observation.objects {
             let Some(kind) = self.input.registry.get(kind_name) else { continue };
             let holding: Vec<_> = kind.fields().iter().filter(|(_, fact)| !fact.holds.is_empty()).collect();

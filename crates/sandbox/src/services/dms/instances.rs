@@ -215,12 +215,14 @@ pub(super) fn reboot(call: &mut Call<'_>) -> Result<Value, ApiError> {
     Ok(json!({ "ReplicationInstance": shown }))
 }
 
+/// What waits for the maintenance window, unless it is to be applied immediately.
+const QUEUED: [&str; 5] = ["AllocatedStorage", "ReplicationInstanceClass", "MultiAZ", "EngineVersion", "NetworkType"];
+
+/// What takes effect at once.
+const AT_ONCE: [&str; 3] = ["PreferredMaintenanceWindow", "AutoMinorVersionUpgrade", "KerberosAuthenticationSettings"];
+
 /// `ModifyReplicationInstance`.
 pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    const QUEUED: [&str; 5] =
-        ["AllocatedStorage", "ReplicationInstanceClass", "MultiAZ", "EngineVersion", "NetworkType"];
-    const AT_ONCE: [&str; 3] =
-        ["PreferredMaintenanceWindow", "AutoMinorVersionUpgrade", "KerberosAuthenticationSettings"];
     let input = call.input;
     let name = name_of(call, input.required("ReplicationInstanceArn")?)?;
     require_available(call, &name)?;
