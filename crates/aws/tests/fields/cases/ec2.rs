@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Sheet;
-use crate::edit::edit;
+use crate::edit::{Edit, edit};
 
 pub(super) fn vpc() -> Vec<Sheet> {
     vec![Sheet {
@@ -79,6 +79,13 @@ pub(super) fn subnet() -> Vec<Sheet> {
     }]
 }
 
+/// A rule for one type of ICMP that becomes one for one code of another.
+fn icmp(direction: &'static str, peer: &str) -> Edit {
+    let rule = json!({ "protocol": "icmp", "icmp_type": 8, peer: "10.0.0.0/8" });
+    let narrow = json!({ "protocol": "icmp", "icmp_type": 3, "icmp_code": 4, peer: "10.0.0.0/8" });
+    edit(direction, json!([rule]), json!([narrow]))
+}
+
 pub(super) fn security_group() -> Vec<Sheet> {
     let one = |rule: serde_json::Value| json!([rule]);
     let from = |port: i32| json!({ "port": port, "from": "10.0.0.0/8" });
@@ -125,6 +132,8 @@ pub(super) fn security_group() -> Vec<Sheet> {
                 one(json!({ "port": 22, "from": "self", "description": "one" })),
                 one(json!({ "port": 22, "from": "self", "description": "two" })),
             ),
+            icmp("ingress", "from"),
+            icmp("egress", "to"),
             edit("egress", one(to(5432)), one(to(5439))),
             edit("egress", json!([{ "to": "0.0.0.0/0" }]), json!([])),
             edit(
