@@ -649,11 +649,18 @@ mod tests {
     async fn a_server_that_was_killed_is_started_again() {
         let directory = tempfile::tempdir().unwrap();
         let postgres = at(directory.path());
-        postgres.ensure().await.unwrap();
+        let before = postgres.ensure().await.unwrap();
         let folder = Launcher::choose().unwrap().folder(&directory.path().join("postgres")).unwrap();
         let lock = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
         let killed = Command::new("kill").args(["-KILL", lock.lines().next().unwrap()]).status().unwrap();
         assert!(killed.success());
+        // Its own processes notice a moment later that it is gone.
+        for _ in 0..1000 {
+            if !answers(before.port) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let again = postgres.ensure().await.unwrap();
         assert_eq!(answer(&again, "SELECT current_database()::text").await, SOURCE_DATABASE);
         postgres.release().await;
