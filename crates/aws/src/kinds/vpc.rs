@@ -265,8 +265,8 @@ impl Kind for Vpc {
         add_tags_and_name(&self.cloud, object, tags).await
     }
 
-    /// What `DeleteVpc` wants gone first and this program knows of: interfaces, subnets, and all security
-    /// groups but the default one (EC2 API reference, "DeleteVpc").
+    /// What `DeleteVpc` wants gone first and this program knows of: interfaces, subnets, endpoints, and all
+    /// security groups but the default one (EC2 API reference, "DeleteVpc").
     async fn holders(&self, object: &Object) -> Result<Vec<String>, Fault> {
         let mut holders = interfaces(&self.cloud, "vpc-id", &object.identity).await?;
         let filter = Filter::builder().name("vpc-id").values(&object.identity).build();
@@ -274,6 +274,11 @@ impl Kind for Vpc {
         let subnets = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
         let subnets = subnets.map_err(fault("ec2:DescribeSubnets"))?;
         holders.extend(subnets.into_iter().map(|subnet| format!("subnet {}", subnet.subnet_id.unwrap_or_default())));
+        let filter = Filter::builder().name("vpc-id").values(&object.identity).build();
+        let call = self.cloud.ec2().await.describe_vpc_endpoints().filters(filter);
+        let endpoints = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        let endpoints = endpoints.map_err(fault("ec2:DescribeVpcEndpoints"))?.into_iter();
+        holders.extend(endpoints.map(|one| format!("VPC endpoint {}", one.vpc_endpoint_id.unwrap_or_default())));
         let filter = Filter::builder().name("vpc-id").values(&object.identity).build();
         let call = self.cloud.ec2().await.describe_security_groups().filters(filter);
         let groups = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
