@@ -1,7 +1,7 @@
 //! Writing the user's stack file. It is the one file of theirs that is changed, so it is replaced as a whole: a kill or
 //! a full disk leaves the old text or the new one.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -14,18 +14,13 @@ pub(super) fn replace(path: &str, text: &str) -> Result<(), CliError> {
 
 fn replaced(path: &Path, text: &str) -> io::Result<()> {
     let path = path.canonicalize()?;
-    let mut next = path.clone().into_os_string();
-    next.push(".next");
-    let written = write(next.as_ref(), text, &path).and_then(|()| fs::rename(&next, &path));
-    written.inspect_err(|_| {
-        // It holds nothing that is not in the old file or on the screen.
-        let _left = fs::remove_file(&next);
-    })
-}
-
-fn write(next: &Path, text: &str, like: &Path) -> io::Result<()> {
-    let mut file = File::create(next)?;
-    file.set_permissions(fs::metadata(like)?.permissions())?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    let folder = path.parent().ok_or(io::ErrorKind::NotADirectory)?;
+    let mut next = tempfile::Builder::new()
+        .prefix(".towpath-")
+        .permissions(fs::metadata(&path)?.permissions())
+        .tempfile_in(folder)?;
+    next.write_all(text.as_bytes())?;
+    next.as_file().sync_all()?;
+    next.persist(&path)?;
+    Ok(())
 }
