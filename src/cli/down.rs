@@ -63,16 +63,15 @@ async fn destroy(session: &Session, held: &Held, args: &DownArgs, output: &Outpu
     show(session, &plan, output);
     allowed(session, &plan)?;
     let before = Before::of(session, &plan, &observation).await?;
+    let again = session.command(&format!("destroy{}", selection.written()));
     if !plan.is_empty() {
         ask(&session.interrupt, args.consent, "Destroy this?", output).await?;
-        let again = session.command(&format!("destroy{}", selection.written()));
         let errand = Errand { verb: "destroy", again: &again };
         let exit = act(session, held, &plan, &observation, &errand, output).await?;
         if exit != Exit::Done {
             return Ok(exit);
         }
     }
-    let again = session.command(&format!("destroy{}", selection.written()));
     let purge = session.command("down --purge");
     let next = Next { again: &again, kept: &plan.kept, purge: Some(&purge) };
     if !selection.targets.is_empty() || !selection.excludes.is_empty() {

@@ -79,7 +79,7 @@ pub(super) async fn sweep(
     output: &Output,
 ) -> Result<Exit, CliError> {
     let observation = plan::look(session, Verb::Destroy, &plan::remembered(session)?).await?;
-    let mut left = owned(session, &observation, next);
+    let mut left: Vec<Leftover> = owned(session, &observation, next).into_iter().map(|(one, _)| one).collect();
     let names = names(session, before, &observation).await?;
     let mut found = lingering(session, &names, output).await?;
     let mut tasks = slots::gone(session, &observation).await?;
@@ -117,11 +117,8 @@ pub(super) async fn sweep(
 
 /// Lists what a destruction of a part was to delete and has left. The observation is the one that it was planned by.
 pub(super) fn kept(session: &Session, observation: &Observation, next: &Next<'_>, output: &Output) -> Exit {
-    let mut left = owned(session, observation, next);
-    left.retain(|one| {
-        let is_it = |note: &Note| note.address.kind == one.what && note.text.contains(&format!("`{}`", one.name));
-        next.kept.iter().any(is_it)
-    });
+    let left: Vec<Leftover> =
+        owned(session, observation, next).into_iter().filter(|(_, is_kept)| *is_kept).map(|(one, _)| one).collect();
     if left.is_empty() {
         return Exit::Done;
     }
@@ -129,8 +126,8 @@ pub(super) fn kept(session: &Session, observation: &Observation, next: &Next<'_>
     Exit::Leftovers
 }
 
-/// What still carries the stack's tags.
-fn owned(session: &Session, observation: &Observation, next: &Next<'_>) -> Vec<Leftover> {
+/// What still carries the stack's tags, each with whether the plan has kept it.
+fn owned(session: &Session, observation: &Observation, next: &Next<'_>) -> Vec<(Leftover, bool)> {
     let again = next.again;
     let mut left = Vec::new();
     for (kind, objects) in &observation.objects {
@@ -155,14 +152,15 @@ fn owned(session: &Session, observation: &Observation, next: &Next<'_>) -> Vec<L
                     format!("delete that integration, then: {again}"),
                 ),
             };
-            left.push(Leftover {
+            let leftover = Leftover {
                 what: kind.clone(),
                 name: object.identity.clone(),
                 about,
                 monthly: price.as_ref().and_then(|price| price.monthly),
                 basis: price.map(|price| price.basis).unwrap_or_default(),
                 delete,
-            });
+            };
+            left.push((leftover, kept.is_some()));
         }
     }
     left

@@ -302,12 +302,12 @@ fn known_losses(
         .steps
         .iter()
         .any(|step| step.action == Action::Delete && step.final_snapshot.is_none() && takes_one(&step.address.kind));
-    let mut snapshots = selection.final_snapshots.iter().map(|(name, _)| name);
-    if let Some(name) = snapshots.clone().find(is_unknown).filter(|_| goes_without) {
+    let snapshots: Vec<&String> = selection.final_snapshots.iter().map(|(name, _)| name).collect();
+    if let Some(name) = snapshots.iter().copied().find(is_unknown).filter(|_| goes_without) {
         let error = CliError::new(Exit::Usage, said(name));
         return Err(close(name).into_iter().fold(error, CliError::hint));
     }
-    let named: BTreeSet<&String> = selection.allow_data_loss.iter().chain(snapshots.by_ref()).collect();
+    let named: BTreeSet<&String> = selection.allow_data_loss.iter().chain(snapshots).collect();
     for name in named.into_iter().filter(is_unknown) {
         let close = close(name).map(|close| format!("; {close}")).unwrap_or_default();
         output.talk(&format!("{}{close}", said(name)));
