@@ -61,8 +61,8 @@ fn what_others_have_in_a_network_is_named_before_anything_is_done() {
     // To make the network again would tear the subnet down first and get stuck.
     harbour.edit("stacks/harbour.yaml", "cidr: 10.20.0.0/16", "cidr: 10.20.0.0/17");
     let group = format!("is used by ec2/security_group `{id}` `gate` (not this stack's)");
-    for arguments in [&["plan"][..], &["apply", "--yes"]] {
-        let refused = harbour.run(arguments);
+    for (code, arguments) in [(3, &["plan"][..]), (1, &["apply", "--yes"])] {
+        let refused = harbour.expect(code, arguments);
         let told = format!("{}{}", refused.stdout, refused.stderr);
         assert!(told.contains(&format!("`{vpc}` cannot be made again while it {group}")), "{told}");
         assert!(told.contains("--exclude network"), "{told}");
