@@ -4,6 +4,8 @@
 //!
 //! Pure functions over JSON; the rules are those of the DMS user guide, "Using table mapping to
 //! specify task settings". Expressions of added columns are passed on as they are.
+//!
+//! Long because the examples that each rule is held to stand beside it.
 
 use std::collections::BTreeMap;
 

@@ -11,6 +11,8 @@
 //! Starting it the first time is no part of this kind: that is `migrate`. Costs its capacity units by the hour while it
 //! has any, which is up to 48 hours longer than it runs; then its position is lost with its capacity.
 //!
+//! Long because the examples that its pure parts are held to stand beside them.
+//!
 //! Fields are not gathered in a `compute` block as in the API, because each has a rule of its own.
 
 use aws_sdk_databasemigration::types::{ComputeConfig, Replication as LiveRun, ReplicationConfig as Live};

@@ -4,6 +4,8 @@
 //! window, network type. Replacement: zone, key, public address, subnet group, name servers. A
 //! change that waits for the maintenance window is reported as pending, not as drift. Costs its
 //! class per hour from the moment it exists, whether tasks run or not.
+//!
+//! Long because the examples that its pure parts are held to stand beside them.
 
 use aws_sdk_databasemigration::types::{KerberosAuthenticationSettings, ReplicationInstance as Instance};
 use schemars::JsonSchema;

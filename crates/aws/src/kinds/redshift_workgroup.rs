@@ -4,6 +4,8 @@
 //! capacity, network, port, parameters, track. Replacement: name and namespace. Costs $0.375 per
 //! RPU-hour (us-east-1) while queries run, per second with a minimum of 60 seconds; nothing while
 //! it rests.
+//!
+//! Long because the examples that its pure parts are held to stand beside them.
 
 mod placement;
 
