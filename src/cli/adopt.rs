@@ -80,7 +80,8 @@ pub(super) async fn run(global: &Global, args: &AdoptArgs, output: &Output) -> R
 async fn declared(session: &Session, held: &Held, args: &AdoptArgs, output: &Output) -> Result<Exit, CliError> {
     if args.name.is_some() {
         let error = CliError::new(Exit::Usage, "`--as` goes with a kind and one object");
-        return Err(error.hint("towpath adopt dms/endpoint my-endpoint --as source"));
+        let example = session.command("adopt dms/endpoint my-endpoint --as source");
+        return Err(error.hint(format!("name both, as in: {example}")));
     }
     let (first, observation) = plan::make(session, &Selection::default(), Verb::Apply, output).await?;
     let names = if args.all {
@@ -157,7 +158,7 @@ async fn undeclared(
     announce(&mut blocks, &session.project.source.path, output);
     show(session, &plan, output);
     allowed(session, &plan)?;
-    only_tags(&plan, &taken)?;
+    only_tags(session, &plan, &taken)?;
     ask(&session.interrupt, args.consent, "Adopt these?", output).await?;
     if text != before {
         let path = &session.project.source.path;
@@ -196,7 +197,7 @@ async fn choose(
     let mut taken = BTreeMap::new();
     let wanted = match asked {
         Asked::Objects { kind, objects } => {
-            let wanted = named(&around, kind, objects, args.name.as_deref())?;
+            let wanted = named(session, &around, kind, objects, args.name.as_deref())?;
             let is_declared = |one: &Wanted| one.name.as_ref().is_some_and(|name| kinds.get(name) == Some(&one.kind));
             let (known, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_declared);
             taken.extend(known.into_iter().filter_map(|one| Some((one.name?, one.identity))));
@@ -211,13 +212,15 @@ async fn choose(
         }
     };
     let blocks = declare(&wanted, &around).map_err(|error| {
-        CliError::failed("the objects cannot be declared", &error).hint("list what exists: towpath adopt --discover")
+        CliError::failed("the objects cannot be declared", &error)
+            .hint(format!("list what exists: {}", session.command("adopt --discover")))
     })?;
     Ok(Choice { blocks, taken })
 }
 
 /// The objects that were asked for by name, with the name they shall have.
 fn named(
+    session: &Session,
     around: &Surroundings<'_>,
     kind: &str,
     objects: &[String],
@@ -226,7 +229,8 @@ fn named(
     known_kind(around, kind)?;
     if objects.is_empty() || name.is_some() && objects.len() > 1 {
         let what = if objects.is_empty() { "name the object to adopt" } else { "`--as` goes with one object" };
-        return Err(CliError::new(Exit::Usage, what).hint(format!("towpath adopt {kind} OBJECT --as NAME")));
+        let one = session.command(&format!("adopt {kind} OBJECT --as NAME"));
+        return Err(CliError::new(Exit::Usage, what).hint(format!("one at a time: {one}")));
     }
     let mut wanted = Vec::new();
     for one in objects {
@@ -242,7 +246,7 @@ fn named(
             && declared != name
         {
             return Err(CliError::new(Exit::Usage, format!("{kind} `{one}` is declared already, as `{declared}`"))
-                .hint(format!("towpath adopt {declared}")));
+                .hint(format!("to take it over as that: {}", session.command(&format!("adopt {declared}")))));
         }
         let name = name.map(str::to_owned).or_else(|| declared.cloned());
         if let Some(name) = name.as_ref().filter(|name| around.kinds.get(*name).is_some_and(|other| other != kind)) {
@@ -301,7 +305,7 @@ async fn tags_only(
 
 /// Refuses a plan that does more than tag: then the blocks do not say what is there, or something
 /// that they need is not as declared.
-fn only_tags(plan: &Plan, taken: &BTreeMap<String, String>) -> Result<(), CliError> {
+fn only_tags(session: &Session, plan: &Plan, taken: &BTreeMap<String, String>) -> Result<(), CliError> {
     let more: Vec<_> = plan.steps.iter().filter(|step| !matches!(step.action, Action::Tag | Action::Wait)).collect();
     if more.is_empty() {
         return Ok(());
@@ -312,11 +316,8 @@ fn only_tags(plan: &Plan, taken: &BTreeMap<String, String>) -> Result<(), CliErr
         error.because(format!("{}: {}", step.address, fields.join(", ")))
     });
     let own = more.iter().any(|step| taken.contains_key(&step.address.name));
-    Err(error.hint(if own {
-        "declare it by hand, then: towpath adopt NAME"
-    } else {
-        "first make it so: towpath apply"
-    }))
+    let (first, next) = if own { ("declare it by hand, then", "adopt NAME") } else { ("first make it so", "apply") };
+    Err(error.hint(format!("{first}: {}", session.command(next))))
 }
 
 /// Says what comes into the file, and what nobody could read.

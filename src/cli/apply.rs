@@ -50,14 +50,14 @@ async fn apply_saved(
     file: &std::path::Path,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let saved = plan::restore(file)?;
+    let saved = plan::restore(session, file)?;
     secrets::required(session, &saved.plan, output)?;
     plan::fits(session, &session.locate().await?, &saved)?;
     let destroys = saved.plan.steps.iter().any(|step| step.reason == Reason::Destroyed);
     let verb = if destroys { Verb::Destroy } else { Verb::Apply };
     let name = if destroys { "destroy" } else { "apply" };
     let observation = plan::look(session, verb, &plan::remembered(session)?).await?;
-    plan::stale(&saved.changed_since(&observation))?;
+    plan::stale(session, &saved.changed_since(&observation))?;
     let plan = saved.plan;
     allowed(session, &plan)?;
     record(session, held, Record::Saved { plan: saved.checksum }).await?;

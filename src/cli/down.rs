@@ -35,7 +35,7 @@ pub(super) struct Purge {
 
 /// Destroys and lists leftovers.
 pub(super) async fn run(global: &Global, args: &DownArgs, output: &Output) -> Result<Exit, CliError> {
-    whole(args)?;
+    whole(global, args)?;
     let session = Session::open(global, output).await?;
     let held = hold(&session, "destroy", args.consent, output).await?;
     let result = destroy(&session, &held, args, output).await;
@@ -45,7 +45,7 @@ pub(super) async fn run(global: &Global, args: &DownArgs, output: &Output) -> Re
 }
 
 /// Refuses to purge for a part of the stack: which part a leftover belonged to, nothing tells.
-fn whole(args: &DownArgs) -> Result<(), CliError> {
+fn whole(global: &Global, args: &DownArgs) -> Result<(), CliError> {
     let purges = args.purge.purge || !args.purge.purge_snapshot.is_empty();
     if !purges || args.selection.targets.is_empty() && args.selection.excludes.is_empty() {
         return Ok(());
@@ -53,7 +53,8 @@ fn whole(args: &DownArgs) -> Result<(), CliError> {
     let message =
         "what is left is purged for the whole stack only, not with `--target` or `--exclude`; nothing was done";
     Err(CliError::new(Exit::Usage, message)
-        .hint("to destroy the part, leave `--purge` out; what the whole stack leaves: towpath down --purge"))
+        .hint("to destroy the part, leave `--purge` out")
+        .hint(format!("to destroy all and purge what is left: {}", global.command("down --purge"))))
 }
 
 /// Plans the destruction, shows it, asks, does it, and looks what is left.

@@ -100,7 +100,7 @@ fn known(session: &Session, args: &DriftArgs, found: &Found, output: &Output) ->
             let error = CliError::new(Exit::Usage, format!("`{name}` does not differ from the stack"));
             return Err(match towpath_engine::diag::closest(name, there.iter().map(String::as_str)) {
                 Some(close) => error.hint(format!("did you mean `{close}`?")),
-                None => error.hint("list what differs: towpath drift"),
+                None => error.hint(format!("list what differs: {}", session.command("drift"))),
             });
         }
         if asked().filter(|other| *other == name).count() > 1 {
@@ -181,7 +181,11 @@ async fn rewritten(
             let Some(live) = live else {
                 let error = CliError::new(Exit::Failed, format!("`{name}` cannot be accepted; nothing was done"));
                 let error = error.because("the file does not say this field for itself: a tag is the whole stack's, an address in a URL is the variable's");
-                return Err(error.hint(format!("towpath drift --revert {name}, or --ignore {name}")));
+                let [revert, ignore] =
+                    ["revert", "ignore"].map(|word| session.command(&format!("drift --{word} {name}")));
+                return Err(error
+                    .hint(format!("make it as declared: {revert}"))
+                    .hint(format!("leave it as it is: {ignore}")));
             };
             text = edit::set(&text, environment, &address.name, &change.path, &live).map_err(|error| cannot(&error))?;
         }

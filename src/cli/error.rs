@@ -99,25 +99,11 @@ impl CliError {
         self
     }
 
-    /// The same with one more way out.
+    /// The same with one more way out. A command in it is written by `Session::command`, so that it is about the same
+    /// stack, environment and place.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
-        self
-    }
-
-    /// The same, with the commands in its ways out about what this command was about, where they do not say it: the same
-    /// stack, environment and place.
-    pub(super) fn about(mut self, chosen: &str) -> Self {
-        for hint in &mut self.hints {
-            let Some(at) = hint.find("towpath ") else { continue };
-            let verb = hint[at..].split_whitespace().nth(1).unwrap_or_default();
-            if ["init", "explain", "schema", "reap", "help"].contains(&verb) || hint[at..].contains(chosen) {
-                continue;
-            }
-            let end = hint[at..].find([',', ';', '`', '\n']).map_or(hint.len(), |length| at + length);
-            hint.insert_str(end, chosen);
-        }
         self
     }
 

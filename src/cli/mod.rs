@@ -109,6 +109,11 @@ impl Global {
         let vars = self.vars.iter().map(|(name, value)| ("--var", format!("{name}={value}")));
         typed(single.into_iter().flatten().chain(vars))
     }
+
+    /// A command to type next: about the same stack, environment and place.
+    fn command(&self, what: &str) -> String {
+        format!("towpath {what}{}", self.chosen())
+    }
 }
 
 /// Options with their values, as a shell reads them; each after a blank.
@@ -295,12 +300,10 @@ pub async fn run(cli: Cli) -> Exit {
         no_color: cli.global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
         dumb: std::env::var_os("TERM").is_some_and(|term| term == "dumb"),
     });
-    let chosen = cli.global.chosen();
     let exit = match Box::pin(dispatch(cli, &output)).await {
         Ok(exit) => exit,
         Err(error) => {
             output.clear();
-            let error = error.about(&chosen);
             error.show(&output);
             error.exit
         }

@@ -365,11 +365,11 @@ async fn save(
 }
 
 /// Reads a saved plan.
-pub(super) fn restore(path: &std::path::Path) -> Result<Saved, CliError> {
+pub(super) fn restore(session: &Session, path: &std::path::Path) -> Result<Saved, CliError> {
     let wrong = |error: &dyn std::error::Error| {
         CliError::failed(format!("`{}` cannot be applied; nothing was done", path.display()), error)
             .with_exit(Exit::Usage)
-            .hint("make a new one: towpath plan --out FILE")
+            .hint(anew(session))
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
     Saved::read(&text).map_err(|error| wrong(&error))
@@ -378,14 +378,19 @@ pub(super) fn restore(path: &std::path::Path) -> Result<Saved, CliError> {
 /// Refuses a saved plan that is not for this stack, place and program.
 pub(super) fn fits(session: &Session, place: &Place, saved: &Saved) -> Result<(), CliError> {
     let replay = remembered(session)?;
-    stale(&saved.unfit(&session.stack, place, env!("CARGO_PKG_VERSION"), &session.registry, &replay))
+    stale(session, &saved.unfit(&session.stack, place, env!("CARGO_PKG_VERSION"), &session.registry, &replay))
+}
+
+/// The way out of a saved plan that cannot be applied.
+fn anew(session: &Session) -> String {
+    format!("make a new one: {}", session.command("plan --out FILE"))
 }
 
 /// Refuses a saved plan for what has changed since.
-pub(super) fn stale(changed: &[String]) -> Result<(), CliError> {
+pub(super) fn stale(session: &Session, changed: &[String]) -> Result<(), CliError> {
     if changed.is_empty() {
         return Ok(());
     }
     let error = CliError::new(Exit::Failed, "the plan is not for what is there now; nothing was done");
-    Err(changed.iter().fold(error, CliError::because).hint("make a new one: towpath plan --out FILE"))
+    Err(changed.iter().fold(error, CliError::because).hint(anew(session)))
 }

@@ -161,3 +161,25 @@ fn no_test_module_is_forgotten() {
         }
     }
 }
+
+/// A command to type next keeps to the stack, environment and place of the one that names it: `Session::command` writes
+/// it. Only help, and what needs no stack, spells one out.
+#[test]
+fn commands_to_type_next_are_written_in_one_place() {
+    let about_a_stack = regex::Regex::new(
+        r"towpath (check|doctor|cost|graph|plan|apply|destroy|drift|diff|adopt|recover|status|upload|migrate|validate|models|up|down|reap)\b",
+    )
+    .unwrap();
+    let begins = "To see what it would build: towpath plan";
+    let spelled: Vec<String> = sources("src/cli")
+        .into_iter()
+        .filter(|(path, _)| !is_test(path))
+        .flat_map(|(path, text)| {
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.into_iter().map(move |line| format!("{}: {}", path.display(), line.trim()))
+        })
+        .filter(|line| about_a_stack.is_match(line) && !line.contains(": //") && !line.contains("after_help"))
+        .filter(|line| !line.contains(begins))
+        .collect();
+    assert!(spelled.is_empty(), "{spelled:#?}");
+}
