@@ -3,6 +3,7 @@
 //! One file per command, named like it; `session` wires engine, AWS or sandbox and output
 //! together; `error` is the only place that knows exit codes and hints. Nothing imports `cli`.
 
+mod account;
 mod adopt;
 mod apply;
 mod check;

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::LocalBoxFuture;
-use towpath_aws::cloud::{Cloud, Connection};
+use towpath_aws::cloud::Cloud;
+use towpath_aws::connection::{Connection, Credentials};
 use towpath_aws::kinds;
 use towpath_engine::apply::retry::Retry;
 use towpath_engine::clock::Clock;
 use towpath_engine::diag::{Diagnostics, Source};
-use towpath_engine::fault::{Fault, FaultClass};
+use towpath_engine::fault::Fault;
 use towpath_engine::journal::FileJournal;
 use towpath_engine::kind::{Place, Registry};
 use towpath_engine::secret::{Secret, Secrets};
@@ -337,9 +338,11 @@ impl Session {
             connection.endpoint_url =
                 Some(project.variable("TOWPATH_SANDBOX_PROXY").map_or_else(|| started.endpoint(), str::to_owned));
             connection.region = Some(stack.region.clone().unwrap_or_else(|| SANDBOX_REGION.to_owned()));
-            connection.credentials = Some(("towpath".to_owned(), Secret::new("sandbox")));
+            connection.credentials = Some(Credentials::lasting("towpath", "sandbox"));
             connection.speed = Some(speed);
             sandbox = Some(started);
+        } else {
+            super::account::of_file(&project, &mut connection);
         }
         let cloud = Cloud::connect(connection, secrets);
         let interrupt = Arc::new(AtomicBool::new(false));
@@ -401,28 +404,7 @@ impl Session {
     /// Where the stack lives, after making sure that it is where the stack says.
     pub(super) async fn locate(&self) -> Result<Place, CliError> {
         let asked = self.reading(async { Ok(self.asked().await) }).await?;
-        let place = asked.map_err(|fault| {
-            let error = CliError::failed("cannot find out whose AWS account this is", &fault);
-            let variables = ["TOWPATH_SANDBOX_PROXY", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"];
-            let set = variables.into_iter().find(|name| self.project.variable(name).is_some());
-            if fault.code == "Http200" {
-                return error.hint(match set {
-                    Some(name) => format!("what answers there is not AWS: check `{name}`"),
-                    None => "what answers is not AWS: check for a proxy, or a network that wants a login".to_owned(),
-                });
-            }
-            if fault.message.contains("(Connect)") {
-                return error.hint(match set {
-                    Some(name) => format!("nothing answers there: check `{name}`"),
-                    None => "nothing answers: check the network, a proxy, and the region's name".to_owned(),
-                });
-            }
-            let is_passing = matches!(fault.class, FaultClass::Throttled | FaultClass::Unavailable);
-            if is_passing && fault.code != "NoAnswer" {
-                return error.hint("the service refuses for a moment: run it again");
-            }
-            error.hint("check the credentials: aws sts get-caller-identity")
-        })?;
+        let place = asked.map_err(|fault| super::account::unknown(&self.project, &fault))?;
         if let Some(account) = &self.stack.account
             && *account != place.account
         {

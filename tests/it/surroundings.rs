@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use crate::aws::Aws;
 use crate::env::{Running, TestEnvironment};
 
 #[test]
@@ -144,4 +145,43 @@ fn an_endpoint_where_nobody_answers_is_no_matter_of_credentials() {
     let ran = small.expect(1, &["plan"]);
     assert!(ran.stderr.contains("hint: nothing answers there: check `TOWPATH_SANDBOX_PROXY`"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("credentials"), "{}", ran.stderr);
+}
+
+/// A stack on AWS, in the account that a served sandbox plays, for a machine without any credentials.
+fn without_credentials(aws: &Aws) -> TestEnvironment {
+    let mut small = TestEnvironment::small();
+    let stack = "stacks/small.yaml";
+    small.write(stack, &small.read(stack).replace("target: sandbox", "target: aws"));
+    small.set("AWS_ENDPOINT_URL", &aws.endpoint());
+    // Nothing leaves this machine to ask a server of instances.
+    small.set("AWS_EC2_METADATA_DISABLED", "true");
+    small.set("SOURCE_DATABASE_URL", "postgres://ada:pass-word@db.example.com:5432/club");
+    small
+}
+
+#[test]
+fn credentials_of_the_env_file_count_where_the_process_has_none() {
+    let served = TestEnvironment::small();
+    let aws = Aws::of(&served);
+    let mut small = without_credentials(&aws);
+    let hint = |environment: &TestEnvironment| {
+        let ran = environment.expect(1, &["plan"]);
+        assert!(ran.stderr.contains("cannot find out whose AWS account this is"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("sandbox-key"), "{}", ran.stderr);
+        ran.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap().to_owned()
+    };
+    let nowhere = small.expect(2, &["plan"]);
+    assert!(nowhere.stderr.contains("no region: set `aws.region` in the stack or AWS_REGION"), "{}", nowhere.stderr);
+    small.write(".env", "AWS_REGION=eu-north-1\n");
+    assert!(hint(&small).starts_with("none were found: set `AWS_PROFILE`"), "{}", hint(&small));
+    small.write(".env", "AWS_REGION=eu-north-1\nAWS_ACCESS_KEY_ID=towpath\nAWS_SECRET_ACCESS_KEY=sandbox-key\n");
+    small.expect(3, &["plan"]);
+    small.write(".env", "AWS_REGION=eu-north-1\nAWS_PROFILE=boats\n");
+    assert!(hint(&small).starts_with("check that the profile `boats`"), "{}", hint(&small));
+    small.write(".aws/credentials", "[boats]\naws_access_key_id = towpath\naws_secret_access_key = sandbox-key\n");
+    small.expect(3, &["plan"]);
+    // One of the process outdoes all of the file.
+    small.write(".env", "AWS_REGION=eu-north-1\nAWS_ACCESS_KEY_ID=towpath\nAWS_SECRET_ACCESS_KEY=sandbox-key\n");
+    small.set("AWS_PROFILE", "canoes");
+    assert!(hint(&small).starts_with("check that the profile `canoes`"), "{}", hint(&small));
 }

@@ -6,39 +6,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_config::SdkConfig;
 use tokio::sync::OnceCell;
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{Place, Tags};
 use towpath_engine::secret::{Secret, SecretSource, Secrets};
 
 use crate::calls::Calls;
+use crate::connection::Connection;
 use crate::fault::fault;
 use crate::kinds::redshift_contents::Contents;
 use crate::pace::{Bucket, Paced};
 use crate::shared::Shared;
 use crate::tag_index::TagIndex;
-
-/// How to reach AWS; what is `None` comes from the environment and the SDK's usual files.
-#[derive(Clone, Debug, Default)]
-pub struct Connection {
-    /// The region.
-    pub region: Option<String>,
-    /// Another address for every service: the sandbox's.
-    pub endpoint_url: Option<String>,
-    /// Access key id and secret key.
-    pub credentials: Option<(String, Secret)>,
-    /// How many seconds of AWS pass in one of ours, which makes calls as much faster: the sandbox's
-    /// speed. One second unless said otherwise.
-    pub speed: Option<f64>,
-}
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,42 +220,7 @@ impl Cloud {
     }
 
     async fn config(&self) -> &SdkConfig {
-        self.0
-            .config
-            .get_or_init(|| async {
-                let connection = &self.0.connection;
-                let http = aws_smithy_http_client::Builder::new();
-                // The system's certificates take time to read, and the sandbox needs none.
-                let is_plain = connection.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"));
-                let http = if is_plain {
-                    http.build_http()
-                } else {
-                    http.tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
-                };
-                // An answer must begin within 75 seconds of its request; the operation has longer, because
-                // before its request a call may wait for its turn.
-                let timeouts = TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(5))
-                    .read_timeout(Duration::from_secs(75))
-                    .operation_timeout(Duration::from_mins(10))
-                    .build();
-                let mut loader = aws_config::defaults(BehaviorVersion::latest())
-                    .http_client(http)
-                    .retry_config(RetryConfig::disabled())
-                    .timeout_config(timeouts);
-                if let Some(region) = &connection.region {
-                    loader = loader.region(Region::new(region.clone()));
-                }
-                if let Some(url) = &connection.endpoint_url {
-                    loader = loader.endpoint_url(url);
-                }
-                if let Some((id, key)) = &connection.credentials {
-                    let credentials = Credentials::new(id, key.expose(), None, None, "towpath");
-                    loader = loader.credentials_provider(SharedCredentialsProvider::new(credentials));
-                }
-                loader.load().await
-            })
-            .await
+        self.0.config.get_or_init(|| self.0.connection.load()).await
     }
 
     /// The HTTP client of all, at the pace of one service.

@@ -3,7 +3,8 @@ use towpath_engine::diff;
 use towpath_engine::kind::{Place, Registry};
 use towpath_engine::secret::{Secret, Secrets};
 
-use crate::cloud::{Cloud, Connection};
+use crate::cloud::Cloud;
+use crate::connection::Connection;
 
 fn place() -> Place {
     Place { stack: "club".into(), account: "111122223333".into(), region: "eu-north-1".into(), partition: "aws".into() }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use towpath_aws::cloud::{Cloud, Connection};
+use towpath_aws::cloud::Cloud;
+use towpath_aws::connection::{Connection, Credentials};
 use towpath_engine::fault::{Fault, FaultClass};
 use towpath_engine::kind::{AnyKind, Object, Place, Readiness, Registry, Scope, Tags, tag};
 use towpath_engine::secret::{Secret, Secrets};
@@ -37,7 +38,8 @@ impl World {
         let connection = Connection {
             region: Some(region.to_owned()),
             endpoint_url: Some(sandbox.endpoint()),
-            credentials: Some(("test".to_owned(), Secret::new("test"))),
+            credentials: Some(Credentials::lasting("test", "test")),
+            profile: None,
             speed: Some(SPEED),
         };
         let mut secrets = Secrets::default();

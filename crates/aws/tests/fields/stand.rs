@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use towpath_aws::cloud::{Cloud, Connection};
+use towpath_aws::cloud::Cloud;
+use towpath_aws::connection::{Connection, Credentials};
 use towpath_aws::redshift_data::{self, Target};
 use towpath_engine::apply::retry::Retry;
 use towpath_engine::apply::{self, Context};
@@ -120,7 +121,8 @@ impl Stand {
         let connection = Connection {
             region: Some("eu-north-1".to_owned()),
             endpoint_url: Some(self.sandbox.endpoint()),
-            credentials: Some(("test".to_owned(), Secret::new("test"))),
+            credentials: Some(Credentials::lasting("test", "test")),
+            profile: None,
             speed: Some(SPEED),
         };
         let cloud = Cloud::connect(connection, secrets);
