@@ -193,6 +193,9 @@ fn with_way_out(error: &DatabaseError) -> String {
         DatabaseError::Unreachable { obstacle: Obstacle::Closed, .. } => {
             "check the port, and that the server listens on this address (listen_addresses)"
         }
+        DatabaseError::Unreachable { obstacle: Obstacle::Mute, .. } => {
+            "check that a PostgreSQL server listens at this port, and that it is not stopped or out of memory"
+        }
         DatabaseError::Unreachable { obstacle: Obstacle::Encryption, .. } => {
             "check `sslmode` and `sslrootcert` of the URL, or `ssl_mode` of the endpoint, against the server's `ssl`"
         }

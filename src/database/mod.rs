@@ -40,6 +40,8 @@ pub enum Obstacle {
     Silence,
     /// The host answers, and nothing listens at the port.
     Closed,
+    /// Something listens at the port and does not speak.
+    Mute,
     /// The two do not agree on encryption.
     Encryption,
     /// Something else, which the message says.

@@ -61,6 +61,11 @@ impl Postgres {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(Duration::from_secs(10));
         }
+        // A host that died says nothing more: it is asked after half a minute, not after libpq's two hours.
+        if config.get_keepalives_idle() > Duration::from_secs(30) {
+            config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
+            config.keepalives_retries(3);
+        }
         if config.get_application_name().is_none() {
             config.application_name("towpath");
         }
@@ -108,7 +113,20 @@ impl Postgres {
         result
     }
 
+    /// A new connection. `connect_timeout` is for the network alone; as long again a server may take to say who it is.
     async fn connect(&self) -> Result<Client, DatabaseError> {
+        let limit = self.config.get_connect_timeout().copied().unwrap_or_default();
+        let limit = limit * (1 + u32::try_from(self.config.get_hosts().len()).unwrap_or(1));
+        match tokio::time::timeout(limit, self.greet()).await {
+            Ok(client) => client,
+            Err(_) => {
+                let message = format!("it does not answer within {} s, though connections are taken", limit.as_secs());
+                Err(self.unreachable(&message, Obstacle::Mute))
+            }
+        }
+    }
+
+    async fn greet(&self) -> Result<Client, DatabaseError> {
         // A connection ends by itself when the client is dropped; what it reports reaches the client's calls.
         let client = if let Some(tls) = &self.tls {
             let (client, connection) = self.config.connect(tls.clone()).await.map_err(|error| self.error(&error))?;
@@ -407,6 +425,15 @@ mod tests {
             let DatabaseError::Unreachable { obstacle, .. } = &error else { panic!("{url}: {error:?}") };
             assert_eq!(*obstacle, wanted, "{url}: {error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_connections_and_says_nothing_is_given_up() {
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("postgresql://u:p@{}/x?connect_timeout=1", mute.local_addr().unwrap());
+        let error = database(&url).query("select 1").await.unwrap_err();
+        assert!(matches!(&error, DatabaseError::Unreachable { obstacle: Obstacle::Mute, .. }), "{error:?}");
+        assert!(error.to_string().contains("does not answer within 2 s"), "{error}");
     }
 
     #[tokio::test]
