@@ -21,6 +21,11 @@ pub trait Clock: Send + Sync {
         (self.now() - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()
     }
 
+    /// Seconds of the world that is waited for since `began`, a moment of [`Clock::steady`].
+    fn since(&self, began: Duration) -> f64 {
+        self.steady().saturating_sub(began).as_secs_f64() * self.scale()
+    }
+
     /// How many seconds of that world pass in one second of `now`: 1 on AWS, the speed on the
     /// sandbox, whose states pass faster than the time of day.
     fn scale(&self) -> f64 {

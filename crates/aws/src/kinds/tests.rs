@@ -27,6 +27,19 @@ fn every_field_is_documented_and_its_facts_read() {
     }
 }
 
+/// Both are written on a field: what holds its target names it in the way in which it is referred to.
+#[test]
+fn what_a_field_holds_is_what_it_refers_to() {
+    for kind in kinds().iter() {
+        for (field, fact) in kind.fields() {
+            let Some(refers) = fact.refers_to.as_ref().filter(|_| !fact.holds.is_empty()) else { continue };
+            let named =
+                |(kind, attribute): (&String, &String)| refers.kinds.contains(kind) && refers.attribute == *attribute;
+            assert!(!refers.loose && fact.holds.iter().all(named), "{}.{field}", kind.kind());
+        }
+    }
+}
+
 #[test]
 fn every_example_reads_and_has_no_mistake() {
     for kind in kinds().iter() {

@@ -127,7 +127,8 @@ enum Outcome {
 struct Run<'a> {
     context: &'a Context<'a>,
     plan: &'a Plan,
-    began: chrono::DateTime<chrono::Utc>,
+    /// By the steady clock, as every moment that something is counted from.
+    began: std::time::Duration,
     outputs: Mutex<BTreeMap<String, Outputs>>,
     lists: poll::Lists,
     quiet: retry::Quiet,
@@ -148,7 +149,7 @@ pub async fn run(plan: &Plan, verb: &str, context: &Context<'_>) -> Result<Summa
     let run = Run {
         context,
         plan,
-        began: context.clock.now(),
+        began: context.clock.steady(),
         outputs: Mutex::default(),
         lists: poll::Lists::default(),
         quiet: retry::Quiet::default(),
@@ -180,8 +181,8 @@ impl Run<'_> {
         self.context.journal.record(&entry).await
     }
 
-    fn elapsed(&self, since: chrono::DateTime<chrono::Utc>) -> f64 {
-        (self.context.clock.now() - since).as_seconds_f64() * self.context.clock.scale()
+    fn elapsed(&self, since: std::time::Duration) -> f64 {
+        self.context.clock.since(since)
     }
 
     fn tell(&self, kind: EventKind) {
@@ -313,7 +314,7 @@ impl Run<'_> {
 
     /// One step with its journal entries and events.
     async fn told(&self, step: &Step, work: impl Future<Output = Outcome>) -> Outcome {
-        let began = self.context.clock.now();
+        let began = self.context.clock.steady();
         self.tell(EventKind::StepStarted {
             step: step.id,
             address: step.address.clone(),

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 
 use super::retry::Retry;
@@ -26,7 +26,7 @@ struct Slot {
 
 struct Seen {
     number: u64,
-    at: DateTime<Utc>,
+    at: Duration,
     objects: Arc<Vec<Object>>,
 }
 
@@ -66,7 +66,7 @@ impl Lists {
         let objects = retry
             .call(kind.kind(), || async {
                 let number = slot.begun.fetch_add(1, Ordering::SeqCst) + 1;
-                let at = clock.now();
+                let at = clock.steady();
                 kind.list(&Scope::All).await.map(|objects| (number, at, objects))
             })
             .await?;

@@ -9,7 +9,6 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::clock::Clock;
@@ -32,9 +31,9 @@ const ATTEMPTS: u32 = 20;
 /// Is told of every retry and its delay in seconds.
 pub type Notify<'a> = dyn Fn(&Fault, f64) + Send + Sync + 'a;
 
-/// Until when each service is left alone after it said that there are too many calls.
+/// Until when, by the steady clock, each service is left alone after it said that there are too many calls.
 #[derive(Default)]
-pub struct Quiet(Mutex<HashMap<String, DateTime<Utc>>>);
+pub struct Quiet(Mutex<HashMap<String, Duration>>);
 
 /// The retrying of one step or one observation.
 pub struct Retry<'a> {
@@ -83,7 +82,7 @@ impl<'a> Retry<'a> {
     where
         F: Future<Output = Result<T, Fault>>,
     {
-        let began = self.clock.now();
+        let began = self.clock.steady();
         let mut attempt = 0;
         loop {
             self.settle(service).await;
@@ -100,18 +99,19 @@ impl<'a> Retry<'a> {
         }
     }
 
-    /// AWS seconds since `began`.
-    pub fn since(&self, began: DateTime<Utc>) -> f64 {
-        (self.clock.now() - began).as_seconds_f64() * self.scale
+    /// AWS seconds since `began`, a moment of the steady clock: somebody who sets the time of day makes no wait shorter or
+    /// longer.
+    pub fn since(&self, began: Duration) -> f64 {
+        self.clock.since(began)
     }
 
     /// Waits while the service has asked for quiet.
     pub async fn settle(&self, service: &str) {
         let until = self.quiet().0.lock().unwrap_or_else(PoisonError::into_inner).get(prefix(service)).copied();
         if let Some(until) = until {
-            let left = (until - self.clock.now()).as_seconds_f64() * self.scale;
-            if left > 0.0 {
-                self.clock.sleep(Duration::from_secs_f64(left)).await;
+            let left = until.saturating_sub(self.clock.steady());
+            if !left.is_zero() {
+                self.clock.sleep(left.mul_f64(self.scale)).await;
             }
         }
     }
@@ -147,7 +147,7 @@ impl<'a> Retry<'a> {
         let jitter: f64 = self.random.lock().unwrap_or_else(PoisonError::into_inner).random_range(0.05..1.0);
         let delay = most * jitter;
         if fault.class == FaultClass::Throttled {
-            let until = self.clock.now() + chrono::Duration::milliseconds((delay / self.scale * 1000.0) as i64);
+            let until = self.clock.steady() + Duration::from_secs_f64(delay / self.scale);
             self.quiet().0.lock().unwrap_or_else(PoisonError::into_inner).insert(prefix(service).to_owned(), until);
         }
         Some(delay)

@@ -89,7 +89,7 @@ impl One<'_> {
             .into());
         }
         self.may_call()?;
-        let began = self.run.context.clock.now();
+        let began = self.run.context.clock.steady();
         // Waiting changes nothing, but its end settles what an earlier run meant to do.
         let intended = Record::Intended {
             address: self.step.address.clone(),
@@ -196,7 +196,7 @@ impl One<'_> {
     /// second create is refused, so one look is enough; where the service assigns ids it would
     /// make a second object, so it is looked for as long as reads may be stale.
     async fn search(&self) -> Result<Option<Object>, Fault> {
-        let began = self.run.context.clock.now();
+        let began = self.run.context.clock.steady();
         loop {
             let found = self.find_made().await?;
             let settled = !self.kind.facts().assigned_identity || self.retry.since(began) >= STALE;
@@ -255,7 +255,7 @@ impl One<'_> {
         {
             return Ok((object.identity, true));
         }
-        let began = self.run.context.clock.now();
+        let began = self.run.context.clock.steady();
         let mut attempt = 0;
         let mut unknown = false;
         loop {
@@ -345,7 +345,7 @@ impl One<'_> {
     /// Changes fields of one group in place and waits until the object shows them.
     async fn change(&self, identity: &str, spec: &Value, fields: &[String]) -> Result<Outcome, Halt> {
         let (facts, poll) = (self.kind.facts(), self.poll());
-        let began = self.run.context.clock.now();
+        let began = self.run.context.clock.steady();
         let mut attempt = 0;
         loop {
             let object = self.required(identity).await?;
@@ -389,12 +389,7 @@ impl One<'_> {
     }
 
     /// Waits for the next attempt or returns the fault.
-    pub(super) async fn again(
-        &self,
-        fault: &Fault,
-        attempt: &mut u32,
-        began: chrono::DateTime<chrono::Utc>,
-    ) -> Result<(), Halt> {
+    pub(super) async fn again(&self, fault: &Fault, attempt: &mut u32, began: std::time::Duration) -> Result<(), Halt> {
         let busy = self.poll().give_up;
         let Some(delay) = self.retry.delay(&fault.operation, fault, *attempt, self.retry.since(began), busy) else {
             return Err(fault.clone().into());
@@ -408,7 +403,7 @@ impl One<'_> {
         let options = self.run.plan.delete_options(self.step);
         self.may_change().await?;
         self.run.context.before_delete.before_delete(self.step).await;
-        let began = self.run.context.clock.now();
+        let began = self.run.context.clock.steady();
         let mut attempt = 0;
         loop {
             let Some(object) = self.find(&self.step.identity).await? else { return Ok(gone(false)) };
@@ -446,7 +441,7 @@ impl One<'_> {
 
     /// Puts the tags on, as often as it takes while the stack is ours.
     pub(super) async fn write_tags(&self, object: &Object, tags: &Tags) -> Result<(), Halt> {
-        let began = self.run.context.clock.now();
+        let began = self.run.context.clock.steady();
         let mut attempt = 0;
         loop {
             self.retry.settle(self.kind.kind()).await;

@@ -74,6 +74,40 @@ fn the_longest_way_goes_first_where_not_all_can_go_at_once() {
     });
 }
 
+/// Neither waits nor retries nor the search for what a lost answer may have made go by the time of day.
+#[test]
+fn a_clock_that_is_set_in_the_middle_changes_nothing() {
+    let text = "
+        net/network net range=10.0.0.0/16
+        net/group web network=@net.id about=x ports=[80]
+        pipe/instance main class=small zone=a groups=[@web.id]
+    ";
+    let day = 86_400;
+    block_on(async {
+        let create = number_of("create net/group", text).await;
+        let mut runs = Vec::new();
+        for set in [0, day, -day] {
+            let scene = Scene::new();
+            scene.cloud.trouble(create, Trouble::UnavailableAfter);
+            scene.cloud.trouble(create + 1, Trouble::Throttle);
+            let stack = stack(text);
+            let plan = scene.plan(&stack, &Options::default()).await.unwrap();
+            let setter = async {
+                for _ in 0..200 {
+                    scene.clock.sleep(std::time::Duration::from_millis(500)).await;
+                    scene.clock.set_ahead(set);
+                }
+            };
+            let (summary, ()) = futures::join!(scene.carry_out(&plan), setter);
+            let summary = summary.unwrap().unwrap();
+            assert!(summary.is_complete(), "{set}: {summary:?}");
+            runs.push((summary.elapsed, scene.cloud.calls()));
+        }
+        assert_eq!(runs[0], runs[1]);
+        assert_eq!(runs[0], runs[2]);
+    });
+}
+
 #[test]
 fn a_call_is_made_again_by_the_class_of_its_fault() {
     let text = "data/bucket one versions=true";

@@ -55,7 +55,7 @@ impl One<'_> {
     /// Looks until the goal is reached. The first looks come early and the intervals grow with the
     /// time waited, so that short waits end soon and long ones cost few calls.
     pub(super) async fn wait(&self, goal: &Goal<'_>, typical: f64, poll: Poll) -> Result<Outcome, Halt> {
-        let began = self.run.context.clock.now();
+        let began = self.run.context.clock.steady();
         let mark = self.run.lists.mark(self.kind);
         let mut steady = 0;
         let mut worked = false;

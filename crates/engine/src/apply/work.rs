@@ -17,7 +17,7 @@ impl One<'_> {
     /// Stops running work, or starts it again.
     pub(super) async fn turn(&self, wanted: bool) -> Result<Outcome, Halt> {
         let (facts, poll) = (self.kind.facts(), self.poll());
-        let began = self.run.context.clock.now();
+        let began = self.run.context.clock.steady();
         let (mut attempt, mut is_marked) = (0, false);
         let object = loop {
             let object = self.required(&self.step.identity).await?;
@@ -67,7 +67,7 @@ impl One<'_> {
 
     /// Writes tags and returns once the service shows them.
     async fn show_tags(&self, object: &Object, tags: &Tags) -> Result<(), Halt> {
-        let began = self.run.context.clock.now();
+        let began = self.run.context.clock.steady();
         let shows = |object: &Object| {
             tags.iter().all(|(key, value)| object.tags.as_ref().is_some_and(|live| live.get(key) == Some(value)))
         };

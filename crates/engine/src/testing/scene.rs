@@ -105,7 +105,7 @@ impl Scene {
     #[expect(clippy::new_without_default, reason = "it only works inside a runtime, which a default does not say")]
     pub fn new() -> Self {
         let clock = VirtualClock::new();
-        let cloud = FakeCloud::new(clock);
+        let cloud = FakeCloud::new(clock.elsewhere());
         let journal = FakeJournal {
             kept: MemoryJournal::default(),
             tear: Mutex::new(None),
