@@ -320,3 +320,36 @@ fn two_objects_change_names() {
     environment.write("stacks/x.yaml", "stack: x\nresources: {}\n");
     environment.expect(0, &["destroy", "--yes", "--allow-data-loss", "one", "--allow-data-loss", "two"]);
 }
+
+/// A destroy that lasts, and somebody who takes the name of a bucket meanwhile: what is in it is not ours.
+#[test]
+fn what_has_become_somebody_elses_since_the_plan_is_left_alone() {
+    let mut environment = TestEnvironment::empty();
+    environment.write(
+        "stacks/x.yaml",
+        "stack: x
+resources:
+  vpc_role: {kind: iam/role, preset: dms-vpc-role}
+  staging: {kind: s3/bucket, name: dms-x-staging, protect: false}
+  instance: {kind: dms/replication_instance, class: dms.t3.micro, depends_on: [vpc_role, staging]}
+",
+    );
+    environment.set("TOWPATH_SPEED", "50");
+    environment.expect(0, &["apply", "--yes"]);
+    let aws = Aws::of(&environment);
+    let mut running = Running::start(&environment, &["destroy", "--yes"]);
+    running.wait_for("instance deleting").unwrap();
+    aws.bucket("DELETE", "dms-x-staging", "").unwrap();
+    let here =
+        "<CreateBucketConfiguration><LocationConstraint>eu-north-1</LocationConstraint></CreateBucketConfiguration>";
+    aws.bucket("PUT", "dms-x-staging", here).unwrap();
+    aws.bucket("PUT", "dms-x-staging/precious", "theirs").unwrap();
+    let (code, text) = running.end();
+    assert_eq!(code, 4, "{text}");
+    let told =
+        "`dms-x-staging` was this stack's when the plan was made and carries no towpath tags now; it was left alone";
+    assert!(text.contains(told), "{text}");
+    assert_eq!(aws.bucket("GET", "dms-x-staging/precious", "").unwrap(), "theirs");
+    let kept = environment.expect(0, &["destroy", "--yes"]).stdout;
+    assert!(kept.contains("`dms-x-staging` is not this stack's"), "{kept}");
+}

@@ -121,6 +121,10 @@ pub struct Step {
     pub reason: Reason,
     /// The physical name or id, as far as it is known.
     pub identity: String,
+    /// Whether the object bore the stack's tags when the plan was made. A step leaves alone what no longer
+    /// does: somebody else may have an object of that name by now.
+    #[serde(default)]
+    pub ours: bool,
     /// The update group, for updates.
     pub group: Option<String>,
     /// The fields. For a create all declared ones, for a delete none.
