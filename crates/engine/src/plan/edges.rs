@@ -48,6 +48,11 @@ impl Users {
         users
     }
 
+    /// What keeps a case from being deleted.
+    pub(super) fn holding(&self, index: usize) -> impl Iterator<Item = usize> {
+        self.firm.get(&index).into_iter().flatten().copied()
+    }
+
     /// Everything that uses a case in any way.
     pub(super) fn of_case(&self, index: usize) -> impl Iterator<Item = usize> {
         let all: BTreeSet<usize> = [&self.firm, &self.loose, &self.declared]

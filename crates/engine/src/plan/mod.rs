@@ -20,6 +20,7 @@ mod written;
 pub use build::{BuildInput, Options, Verb, build, drift};
 pub use graph::critical_path;
 pub use held::holding;
+pub use selection::is_chosen;
 pub use settle::settle;
 pub use standing::standing;
 pub(crate) use steps::seconds;
