@@ -88,11 +88,10 @@ impl<'a> Builder<'a> {
     /// The outputs after the plan: live ones for what stays, except those that the change of the
     /// spec changes by the kind's own prediction; predicted ones for what is made.
     fn outputs(&self, case: &Case<'_>) -> Outputs {
-        let place = self.input.place;
         match (&case.fate, case.object) {
             (Fate::Change { diff, .. }, Some(object)) if !diff.is_empty() && !self.as_is => {
-                let before = case.kind.predict(place, &object.identity, &object.state);
-                let after = case.kind.predict(place, &object.identity, &case.spec);
+                let before = self.foreseen(case, &object.identity, &object.state);
+                let after = self.foreseen(case, &object.identity, &changed(case, object, diff));
                 let changed = after.into_iter().filter(|(key, value)| before.get(key).is_some_and(|old| old != value));
                 let mut outputs = object.outputs.clone();
                 outputs.extend(changed);
@@ -106,7 +105,12 @@ impl<'a> Builder<'a> {
 
     /// The outputs of what is to be made, as far as they are known before that.
     fn predicted(&self, case: &Case<'_>) -> Outputs {
-        let mut outputs = case.kind.predict(self.input.place, &case.name, &case.spec);
+        self.foreseen(case, &case.name, &case.spec)
+    }
+
+    /// The outputs of an object of that identity and spec, as far as the kind can tell.
+    fn foreseen(&self, case: &Case<'_>, identity: &str, spec: &Value) -> Outputs {
+        let mut outputs = case.kind.predict(self.input.place, identity, spec);
         let mut referred = BTreeMap::new();
         for (field, value) in case.resource.and_then(|resource| resource.spec.as_object()).into_iter().flatten() {
             let to = references(value).into_iter().next();
@@ -354,6 +358,17 @@ fn other_secret(case: &Case<'_>, object: &Object, diff: &diff::Diff) -> Option<F
         forces_replacement: None,
         loses: None,
     })
+}
+
+/// What an object will be once it is changed: what nobody declares, or lets differ, stays as it is.
+fn changed(case: &Case<'_>, object: &Object, diff: &diff::Diff) -> Value {
+    let mut after = object.state.clone();
+    for change in &diff.changes {
+        if let Some(map) = after.as_object_mut() {
+            map.insert(change.path.clone(), case.spec[&change.path].clone());
+        }
+    }
+    after
 }
 
 /// What a case will be: as declared and, where it stays, for the rest as it is.

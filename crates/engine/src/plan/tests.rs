@@ -862,3 +862,18 @@ fn what_is_made_again_is_not_taken_from_under_what_is_left_out() {
     let refused = "refused pipe/instance.main: `shop-main` cannot be made again while it is used by `shop-load`, which is left out";
     assert!(text.contains(refused), "{text}");
 }
+
+#[test]
+fn work_stands_still_before_what_its_ends_need_is_changed() {
+    let edits = [("versions=true", "versions=false"), ("host=db1", "host=db2")];
+    expect(
+        "the bucket of an endpoint of running work",
+        &planned(&edits, &Options::default(), runs),
+        "
+        0 ‖ pipe/task.load (differs)
+        1 ~ data/bucket.staging (differs) after 0 | versions: true -> false
+        2 ~ pipe/endpoint.source (differs) after 0,1 | host: db1 -> db2
+        3 ▸ pipe/task.load (for 0) after 0,2
+    ",
+    );
+}
