@@ -147,6 +147,17 @@ impl<'a> Builder<'a> {
         by_tag.or_else(|| named.iter().find(in_the_way).copied())
     }
 
+    /// The object of a resource that was renamed to this one, which has another object: which of the two goes, the file
+    /// does not say. With the old name of the resource.
+    fn moved_here(&self, case: &Case<'_>, object: &Object) -> Option<(&'a str, &'a str)> {
+        let stack: &'a crate::stack::Stack = self.input.stack;
+        let lives = |other: &&&Object| other.readiness != Readiness::Deleting && !std::ptr::eq(**other, object);
+        stack.moved.iter().filter(|(_, new)| **new == case.address.name).find_map(|(old, _)| {
+            let former = self.objects.owned(case.kind.kind(), old).iter().find(lives)?;
+            Some((old.as_str(), former.identity.as_str()))
+        })
+    }
+
     fn is_ours(&self, case: &Case<'_>, object: &Object) -> bool {
         match object.owner() {
             Some((stack, owner)) => {
@@ -198,6 +209,17 @@ impl<'a> Builder<'a> {
                 ),
                 _ => self.plan.foreign.push(foreign(case, object)),
             }
+            return Fate::Aside;
+        }
+        if let Some((old, former)) = self.moved_here(case, object) {
+            let (kept, name) = (&object.identity, &case.address.name);
+            self.refuse(
+                case,
+                format!(
+                    "`{kept}` is its object, and by `moved` so is `{former}`: to keep `{former}`, apply once with `{old}` \
+                     under its old name and without `{name}`; to keep `{kept}`, take `{old}` out of `moved`"
+                ),
+            );
             return Fate::Aside;
         }
         let mut diff = diff::compare(case.kind, &case.spec, &object.state, &object.pending);

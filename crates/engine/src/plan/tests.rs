@@ -848,6 +848,28 @@ fn what_is_left_out_keeps_what_its_object_uses() {
 }
 
 #[test]
+fn a_resource_that_has_an_object_is_not_given_another_by_a_move() {
+    let moved = [("    data/bucket staging versions=true\n", "    moved engine main\n"), ("bucket=@staging.name", "")];
+    block_on(async {
+        let scene = Scene::new();
+        let before = edited(&[(
+            "data/bucket staging versions=true",
+            "data/bucket staging versions=true\n pipe/instance engine class=small zone=a",
+        )]);
+        scene.apply(&before, &Options::default()).await;
+        let plan = scene.plan(&edited(&moved), &Options::default()).await.unwrap();
+        let refused: Vec<&str> = plan.refused.iter().map(|note| note.text.as_str()).collect();
+        assert!(
+            refused
+                .iter()
+                .any(|text| text.starts_with("`shop-main` is its object, and by `moved` so is `shop-engine`: ")),
+            "{refused:?}"
+        );
+        assert!(!plan.steps.iter().any(|step| step.address.name == "main"), "{}", show(&plan));
+    });
+}
+
+#[test]
 fn what_is_made_again_is_not_taken_from_under_what_is_left_out() {
     // The task is to leave the instance, and is not asked to yet.
     let edits = [
