@@ -372,6 +372,10 @@ impl<'a> Builder<'a> {
 fn other_secret(case: &Case<'_>, object: &Object, diff: &diff::Diff) -> Option<FieldChange> {
     let mark = case.mark.as_ref()?;
     let sent = object.tags.as_ref()?.get(tag::SECRET)?;
+    // The mark is of the name at that time, which somebody may have changed since.
+    if case.new_mark.as_ref().is_some_and(|mark| mark.mark == *sent) {
+        return None;
+    }
     let is_shown = diff.changes.iter().any(|change| change.path == mark.field);
     (*sent != mark.mark && !is_shown).then(|| FieldChange {
         path: mark.field.to_owned(),
