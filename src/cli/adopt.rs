@@ -100,7 +100,7 @@ async fn declared(session: &Session, held: &Held, args: &AdoptArgs, output: &Out
         args.what.clone()
     };
     let selection = Selection { targets: names.clone(), ..Selection::default() };
-    plan::known(session, &selection)?;
+    plan::known(session, &names)?;
     if names.is_empty() {
         output.data("There is nothing to adopt.\n");
         return Ok(Exit::Done);

@@ -16,6 +16,7 @@ use crate::database::postgres::Postgres;
 use crate::database::{Database, DatabaseError, Obstacle};
 use crate::migrate::{self, Severity};
 use crate::report::output::Output;
+use crate::report::style::plural;
 
 /// Arguments of `towpath doctor`.
 #[derive(Debug, Args)]
@@ -54,7 +55,11 @@ async fn look(session: &Session, output: &Output) -> usize {
     };
     say(
         "stack",
-        Finding::Right(format!("`{}` reads, {} resources", session.stack.name, session.stack.resources.len())),
+        Finding::Right(format!(
+            "`{}` reads, {}",
+            session.stack.name,
+            plural(session.stack.resources.len(), "resource")
+        )),
     );
     let located = session.locate().await;
     match &located {

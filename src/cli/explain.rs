@@ -24,6 +24,8 @@ pub(super) fn run(kind: Option<&str>, output: &Output) -> Result<Exit, CliError>
             None => error.hint("to list all: towpath explain"),
         });
     };
-    output.raw(&page(name, &kind.facts(), kind.schema(), kind.fields()));
+    let page = page(name, &kind.facts(), kind.schema(), kind.fields());
+    output.json("page", &serde_json::json!({ "kind": name, "markdown": page }));
+    output.data(&page);
     Ok(Exit::Done)
 }

@@ -10,7 +10,7 @@ use towpath_engine::journal::{Entry, Journal, Record, Replay, replay};
 use towpath_engine::kind::{Object, Place, tag};
 use towpath_engine::observe::{Observation, observe};
 use towpath_engine::plan::saved::Saved;
-use towpath_engine::plan::{Action, BuildInput, Note, Options, Plan, Verb, build, holding, is_used_by};
+use towpath_engine::plan::{Action, BuildInput, Note, Options, Plan, Verb, build, holding, is_chosen, is_used_by};
 use towpath_engine::preflight::preflight;
 
 use super::lease::Held;
@@ -87,7 +87,7 @@ pub(super) async fn draft(
     verb: Verb,
     output: &Output,
 ) -> Result<(Plan, Observation), CliError> {
-    known(session, selection)?;
+    sensible(session, selection, verb)?;
     can_be_saved(session, selection)?;
     let place = session.locate().await?;
     let replay = remembered(session)?;
@@ -106,6 +106,7 @@ pub(super) async fn draft(
     if session.cloud.has_read_tags_in_bulk() && !(plan.is_empty() && plan.is_allowed()) {
         (plan, observation) = look_and_build(&replay).await?;
     }
+    chosen(session, selection, &observation)?;
     // What others have in the way of a deletion may be of kinds that the stack does not use.
     let mut wider = replay.clone();
     wider.kinds.extend(holding(&plan, &session.registry).into_iter().map(str::to_owned));
@@ -259,23 +260,62 @@ pub(super) fn input<'a>(
     }
 }
 
-/// Refuses names on the command line that the stack does not have.
-pub(super) fn known(session: &Session, selection: &Selection) -> Result<(), CliError> {
-    let names = [&selection.targets, &selection.excludes, &selection.replace];
-    for name in names.into_iter().flatten() {
-        if !session.stack.resources.contains_key(name) {
-            let close = towpath_engine::diag::closest(name, session.stack.resources.keys().map(String::as_str));
-            let error = CliError::new(Exit::Usage, format!("the stack has no resource `{name}`"));
-            return Err(match close {
-                Some(close) => error.hint(format!("did you mean `{close}`?")),
-                None => error,
-            });
-        }
-    }
-    match selection.targets.iter().chain(&selection.replace).find(|name| selection.excludes.contains(name)) {
-        Some(name) => Err(CliError::new(Exit::Usage, format!("`{name}` is both asked for and excluded"))),
+/// Refuses names that the stack does not declare.
+pub(super) fn known(session: &Session, names: &[String]) -> Result<(), CliError> {
+    let declared: BTreeSet<&str> = session.stack.resources.keys().map(String::as_str).collect();
+    match names.iter().find(|name| !declared.contains(name.as_str())) {
+        Some(name) => Err(unknown(name, &declared)),
         None => Ok(()),
     }
+}
+
+fn unknown(name: &str, known: &BTreeSet<&str>) -> CliError {
+    let error = CliError::new(Exit::Usage, format!("the stack has no resource `{name}`"));
+    match towpath_engine::diag::closest(name, known.iter().copied()) {
+        Some(close) => error.hint(format!("did you mean `{close}`?")),
+        None => error,
+    }
+}
+
+/// The names that the stack declares, and those that its live objects bear in their tags.
+fn names<'a>(session: &'a Session, observation: &'a Observation) -> BTreeSet<&'a str> {
+    let own = observation.objects.values().flatten().filter_map(Object::owner);
+    let own = own.filter(|(stack, _)| *stack == session.stack.name).map(|(_, resource)| resource);
+    session.stack.resources.keys().map(String::as_str).chain(own).collect()
+}
+
+/// Refuses what the command line asks for and this plan would not do.
+fn sensible(session: &Session, selection: &Selection, verb: Verb) -> Result<(), CliError> {
+    let usage = |message: String| CliError::new(Exit::Usage, message);
+    known(session, &selection.replace)?;
+    if let Some(name) =
+        selection.targets.iter().chain(&selection.replace).find(|name| selection.excludes.contains(name))
+    {
+        return Err(usage(format!("`{name}` is both asked for and excluded")));
+    }
+    match verb {
+        Verb::Destroy if !selection.replace.is_empty() => {
+            return Err(usage("a destroy makes nothing again: leave `--replace` out".to_owned()));
+        }
+        Verb::Apply if selection.include_shared => {
+            let hint = format!("to delete them: {}", session.command("destroy --include-shared"));
+            return Err(usage("`--include-shared` goes with a destroy".to_owned()).hint(hint));
+        }
+        _ => {}
+    }
+    let options = options(session, selection, verb, Vec::new());
+    match selection.replace.iter().find(|name| !is_chosen(&session.stack, &options, name)) {
+        Some(name) => Err(usage(format!("`{name}` is to be made again, and `--target` or `--exclude` leaves it out"))
+            .hint(format!("name it with `--target {name}`, and exclude nothing that it needs"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses parts of the stack that there are not: neither declared nor left over from what was.
+fn chosen(session: &Session, selection: &Selection, observation: &Observation) -> Result<(), CliError> {
+    let known = names(session, observation);
+    let asked = selection.targets.iter().chain(&selection.excludes);
+    asked.into_iter().find(|name| !known.contains(name.as_str())).map_or(Ok(()), |name| Err(unknown(name, &known)))
 }
 
 /// Names a loss or a final snapshot of what the stack neither declares nor owns: the name may be meant for another, and
@@ -287,10 +327,8 @@ fn known_losses(
     observation: &Observation,
     output: &Output,
 ) -> Result<(), CliError> {
-    let own = observation.objects.values().flatten().filter_map(Object::owner);
-    let own = own.filter(|(stack, _)| *stack == session.stack.name).map(|(_, resource)| resource);
     let moved = session.stack.moved.iter().flat_map(|(old, new)| [old.as_str(), new.as_str()]);
-    let known: BTreeSet<&str> = session.stack.resources.keys().map(String::as_str).chain(own).chain(moved).collect();
+    let known: BTreeSet<&str> = names(session, observation).into_iter().chain(moved).collect();
     let said = |name: &String| format!("the stack has no resource `{name}`");
     let close = |name: &str| {
         let close = towpath_engine::diag::closest(name, known.iter().copied());

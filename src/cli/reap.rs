@@ -4,13 +4,14 @@
 //! A stack expires when the last of its objects does. The tags are read again under the stack's
 //! lease, so that one that was renewed meanwhile stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use clap::Args;
 use towpath_engine::kind::{Object, tag};
 use towpath_engine::observe::Observation;
 use towpath_engine::plan::{Expiry, Plan, Verb, build, expiry};
+use towpath_engine::stack::LeasePlace;
 
 use super::apply::{Errand, act, allowed, show};
 use super::down::Purge;
@@ -40,6 +41,8 @@ struct Tagged {
     /// When the first of its objects was made, by the name of that run.
     made: Option<DateTime<Utc>>,
     objects: usize,
+    /// Where its lease lies, in the words of its objects.
+    leases: BTreeSet<String>,
 }
 
 /// Finds the stacks whose time has passed and destroys them, each under its own lease.
@@ -88,8 +91,12 @@ fn stacks(observation: &Observation) -> BTreeMap<String, Tagged> {
             expiry: None,
             made: None,
             objects: 0,
+            leases: BTreeSet::new(),
         });
         stack.objects += 1;
+        stack
+            .leases
+            .extend(object.tags.iter().flatten().filter(|(key, _)| *key == tag::LEASE).map(|(_, at)| at.clone()));
         stack.expiry = stack.expiry.max(expiry(object));
         stack.made = match (stack.made, made(object)) {
             (Some(first), Some(other)) => Some(first.min(other)),
@@ -109,6 +116,19 @@ fn made(object: &Object) -> Option<DateTime<Utc>> {
 impl Tagged {
     fn has_passed(&self, now: DateTime<Utc>) -> bool {
         matches!(self.expiry, Some(Expiry::At(at)) if at <= now)
+    }
+
+    /// Where the stack's lease lies, if it lies elsewhere than usual. While an apply moves it, nobody knows.
+    fn lease(&self) -> Result<Option<LeasePlace>, CliError> {
+        let places: Vec<LeasePlace> = self.leases.iter().filter_map(|words| LeasePlace::read(words)).collect();
+        if self.leases.len() < 2 {
+            return Ok(places.into_iter().next());
+        }
+        let places: Vec<&str> = self.leases.iter().map(String::as_str).collect();
+        let message =
+            format!("the objects of `{}` tell different places of its lease: {}", self.name, places.join(", "));
+        Err(CliError::new(Exit::Failed, message)
+            .hint("finish the apply that changes it, or destroy the stack by its file"))
     }
 }
 
@@ -132,7 +152,8 @@ fn describe(stack: &Tagged, now: DateTime<Utc>, output: &Output) {
 
 /// Destroys one stack, if its time has passed still.
 async fn reap(global: &Global, args: &ReapArgs, stack: &Tagged, output: &Output) -> Result<Exit, CliError> {
-    let session = Session::without_stack(global, &stack.name, output)?.start(global).await?;
+    let unstarted = Session::without_stack(global, &stack.name, output)?.leased(stack.lease()?);
+    let session = unstarted.start(global).await?;
     let result = match hold(&session, "reap", args.consent, output).await {
         Ok(held) => {
             let result = destroy(&session, &held, args, output).await;

@@ -17,12 +17,12 @@ use towpath_aws::connection::{Connection, Credentials};
 use towpath_aws::kinds;
 use towpath_engine::apply::retry::Retry;
 use towpath_engine::clock::Clock;
-use towpath_engine::diag::{Diagnostics, Source};
+use towpath_engine::diag::{Diagnostics, Source, Span};
 use towpath_engine::fault::Fault;
 use towpath_engine::journal::FileJournal;
 use towpath_engine::kind::{Place, Registry};
 use towpath_engine::secret::{Secret, Secrets};
-use towpath_engine::stack::{LoadInput, Stack, Target, load};
+use towpath_engine::stack::{LeasePlace, LoadInput, Stack, Target, load};
 use towpath_sandbox::Sandbox;
 
 use super::mortal::{self, MortalJournal};
@@ -73,6 +73,13 @@ pub(super) struct Unstarted {
 }
 
 impl Unstarted {
+    /// The same, for a stack whose lease lies there, as the tags of its objects say.
+    pub(super) fn leased(mut self, place: Option<LeasePlace>) -> Self {
+        let nowhere = Span { source: self.project.source.clone(), range: 0..0 };
+        self.stack.lease = place.map(|place| (place, nowhere));
+        self
+    }
+
     /// Reaches the target.
     pub(super) async fn start(self, global: &Global) -> Result<Session, CliError> {
         Session::begin(self.project, self.stack, global).await

@@ -25,7 +25,8 @@ pub struct Leftover {
 
 /// Shows what is left, or that nothing is.
 pub fn show(left: &[Leftover], output: &Output) {
-    let monthly: f64 = left.iter().filter_map(|one| one.monthly).sum();
+    // The sum of nothing is -0.0.
+    let monthly = left.iter().filter_map(|one| one.monthly).fold(0.0, |sum, one| sum + one);
     output.json("leftovers", &json!({ "leftovers": left, "monthly": monthly }));
     if left.is_empty() {
         output.data("Nothing is left of this stack.\n");

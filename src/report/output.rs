@@ -109,12 +109,6 @@ impl Output {
         }
     }
 
-    /// Writes text to stdout even with `--json`, for commands whose result is a file format of
-    /// its own (a schema, completions).
-    pub fn raw(&self, text: &str) {
-        self.bars.suspend(|| self.to_stdout(text));
-    }
-
     /// Says something on stderr, above any bars.
     pub fn talk(&self, text: &str) {
         if matches!(self.progress, Progress::Live | Progress::Lines) {

@@ -39,7 +39,7 @@ pub fn markdown(plan: &Plan, adopt: &dyn Fn(&str) -> String) -> String {
             "<details><summary><code>{}</code> <code>{}</code> {}{marks}</summary>\n\n{}\n</details>\n",
             step.action.symbol(),
             html(&step.address.to_string()),
-            verb(step),
+            verb(plan, step),
             fenced(&format!("{}{}", fields(step, Color::Off), remarks(step, Color::Off))),
         );
     }
@@ -86,7 +86,10 @@ fn paint(color: Color, action: Action, text: &str) -> String {
 }
 
 /// What a step does, in the words of a sentence about it.
-fn verb(step: &Step) -> &'static str {
+fn verb(plan: &Plan, step: &Step) -> &'static str {
+    let is_another =
+        |other: &Step| other.address == step.address && !matches!(other.action, Action::Delete | Action::Pause);
+    let stands_twice = || plan.unchanged.contains(&step.address) || plan.steps.iter().any(is_another);
     match (step.action, &step.reason) {
         (Action::Create, Reason::Replaced) => "is made again (second half of a replacement)",
         (Action::Create, Reason::Asked) => "is made again (second half of a replacement that was asked for)",
@@ -95,6 +98,7 @@ fn verb(step: &Step) -> &'static str {
         (Action::Update, _) => "is changed in place",
         (Action::Delete, Reason::Replaced) => "is deleted (first half of a replacement)",
         (Action::Delete, Reason::Asked) => "is deleted (first half of a replacement that was asked for)",
+        (Action::Delete, Reason::Removed) if stands_twice() => "is deleted, because another object is that resource",
         (Action::Delete, Reason::Removed) => "is deleted, because the stack no longer declares it",
         (Action::Delete, Reason::Broken) => "is deleted, because it is broken",
         (Action::Delete, _) => "is deleted",
@@ -112,13 +116,13 @@ fn block(out: &mut String, plan: &Plan, step: &Step, color: Color) {
         out,
         "  {symbol} {} {}  {}",
         color.bold(&step.address.to_string()),
-        verb(step),
+        verb(plan, step),
         color.dim(&step.identity)
     );
     if let Reason::For(id) = step.reason
         && let Some(other) = plan.steps.get(id)
     {
-        let _ = writeln!(out, "      {}", color.dim(&format!("because {} {}", other.address, verb(other))));
+        let _ = writeln!(out, "      {}", color.dim(&format!("because {} {}", other.address, verb(plan, other))));
     }
     out.push_str(&fields(step, color));
     out.push_str(&remarks(step, color));

@@ -320,3 +320,79 @@ fn two_objects_change_names() {
     environment.write("stacks/x.yaml", "stack: x\nresources: {}\n");
     environment.expect(0, &["destroy", "--yes", "--allow-data-loss", "one", "--allow-data-loss", "two"]);
 }
+
+/// A destroy that lasts, and somebody who takes the name of a bucket meanwhile: what is in it is not ours.
+#[test]
+fn what_has_become_somebody_elses_since_the_plan_is_left_alone() {
+    let mut environment = TestEnvironment::empty();
+    environment.write(
+        "stacks/x.yaml",
+        "stack: x
+resources:
+  vpc_role: {kind: iam/role, preset: dms-vpc-role}
+  staging: {kind: s3/bucket, name: dms-x-staging, protect: false}
+  instance: {kind: dms/replication_instance, class: dms.t3.micro, depends_on: [vpc_role, staging]}
+",
+    );
+    environment.set("TOWPATH_SPEED", "50");
+    environment.expect(0, &["apply", "--yes"]);
+    let aws = Aws::of(&environment);
+    let mut running = Running::start(&environment, &["destroy", "--yes"]);
+    running.wait_for("instance deleting").unwrap();
+    aws.bucket("DELETE", "dms-x-staging", "").unwrap();
+    let here =
+        "<CreateBucketConfiguration><LocationConstraint>eu-north-1</LocationConstraint></CreateBucketConfiguration>";
+    aws.bucket("PUT", "dms-x-staging", here).unwrap();
+    aws.bucket("PUT", "dms-x-staging/precious", "theirs").unwrap();
+    let (code, text) = running.end();
+    assert_eq!(code, 4, "{text}");
+    let told =
+        "`dms-x-staging` was this stack's when the plan was made and carries no towpath tags now; it was left alone";
+    assert!(text.contains(told), "{text}");
+    assert_eq!(aws.bucket("GET", "dms-x-staging/precious", "").unwrap(), "theirs");
+    let kept = environment.expect(0, &["destroy", "--yes"]).stdout;
+    assert!(kept.contains("`dms-x-staging` is not this stack's"), "{kept}");
+}
+
+/// The port of a workgroup is a part of where it is: who goes there follows in the same apply.
+#[test]
+fn another_port_of_a_workgroup_reaches_all_who_go_there() {
+    let environment = TestEnvironment::empty();
+    environment.write(
+        "stacks/x.yaml",
+        "stack: x
+resources:
+  warehouse: {kind: redshift/namespace, protect: false}
+  wide: {kind: redshift/workgroup, namespace: warehouse, base_rpu: 8}
+  target: {kind: dms/endpoint, direction: target, engine: redshift-serverless, workgroup: wide}
+  provider: {kind: dms/data_provider, engine: redshift, from: wide}
+",
+    );
+    environment.expect(0, &["apply", "--yes"]);
+    let aws = Aws::of(&environment);
+    let port = || {
+        let endpoint = aws.dms("DescribeEndpoints", &json!({})).unwrap()["Endpoints"][0].clone();
+        let provider = aws.dms("DescribeDataProviders", &json!({})).unwrap()["DataProviders"][0].clone();
+        [endpoint["Port"].clone(), provider["Settings"]["RedshiftSettings"]["Port"].clone()]
+    };
+    assert_eq!(port(), [5439, 5439]);
+    environment.edit("stacks/x.yaml", "base_rpu: 8", "base_rpu: 8, port: 5440");
+    let plan = environment.expect(3, &["plan"]).stdout;
+    assert!(plan.contains("workgroup  x-wide → x-wide:5440"), "{plan}");
+    assert!(plan.contains("0 to create, 3 to change, 0 to delete"), "{plan}");
+    environment.expect(0, &["apply", "--yes"]);
+    assert_eq!(port(), [5440, 5440]);
+    environment.expect(0, &["plan"]);
+    // A port that is no longer declared stays, and nobody is sent back for it by another change.
+    environment.edit("stacks/x.yaml", "base_rpu: 8, port: 5440", "base_rpu: 16");
+    let plan = environment.expect(3, &["plan"]).stdout;
+    assert!(plan.contains("0 to create, 1 to change, 0 to delete"), "{plan}");
+    environment.expect(0, &["apply", "--yes"]);
+    assert_eq!(port(), [5440, 5440]);
+    environment.expect(0, &["plan"]);
+    // Somebody sends the endpoint elsewhere.
+    let arn = aws.dms("DescribeEndpoints", &json!({})).unwrap()["Endpoints"][0]["EndpointArn"].clone();
+    aws.dms("ModifyEndpoint", &json!({ "EndpointArn": arn, "Port": 5439 })).unwrap();
+    let drift = environment.expect(3, &["drift"]).stdout;
+    assert!(drift.contains("workgroup"), "{drift}");
+}

@@ -183,3 +183,33 @@ fn commands_to_type_next_are_written_in_one_place() {
         .collect();
     assert!(spelled.is_empty(), "{spelled:#?}");
 }
+
+#[test]
+fn every_event_is_documented() {
+    let page = std::fs::read_to_string(root().join("docs/events.md")).unwrap();
+    let named: BTreeSet<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next()).collect();
+    let named: BTreeSet<&str> = named.iter().flat_map(|cell| cell.trim_end_matches('`').split("`, `")).collect();
+    let mut written: BTreeSet<String> = BTreeSet::new();
+    for (_, text) in sources("src") {
+        for call in text.split(".json(").skip(1) {
+            let kind = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+            written.extend(kind.map(str::to_owned));
+        }
+    }
+    assert!(written.len() > 20, "{written:?}");
+    let events = sources("crates/engine/src").into_iter().find(|(path, _)| path.ends_with("event.rs")).unwrap().1;
+    let variants = events.split("pub enum EventKind {").nth(1).unwrap().lines().filter_map(|line| {
+        let name = line.strip_prefix("    ")?.strip_suffix(" {")?;
+        name.starts_with(char::is_uppercase).then(|| snake(name))
+    });
+    written.extend(variants);
+    let missing: Vec<_> = written.iter().filter(|kind| !named.contains(kind.as_str())).collect();
+    assert!(missing.is_empty(), "docs/events.md does not name {missing:?}");
+}
+
+fn snake(name: &str) -> String {
+    name.chars().enumerate().fold(String::new(), |text, (at, letter)| {
+        let between = if at > 0 && letter.is_uppercase() { "_" } else { "" };
+        format!("{text}{between}{}", letter.to_lowercase())
+    })
+}

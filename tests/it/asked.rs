@@ -134,3 +134,63 @@ fn a_file_that_cannot_be_read_has_a_way_out() {
     refused(&project, &["check"], &["stacks/old.yaml", "save it as UTF-8"]);
     refused(&project, &["check", "--stack", "stacks"], &["`stacks`", "--stack FILE"]);
 }
+
+#[test]
+fn what_is_to_be_made_again_is_not_left_out_unheard() {
+    let project = project();
+    project.edit(
+        "stacks/asked.yaml",
+        "protect: false}\n",
+        "protect: false}\n  wide: {kind: redshift/workgroup, namespace: warehouse, base_rpu: 8}\n",
+    );
+    let left_out = ["`wide` is to be made again, and `--target` or `--exclude` leaves it out", "--target wide"];
+    refused(&project, &["plan", "--replace", "wide", "--exclude", "warehouse"], &left_out);
+    refused(&project, &["apply", "--yes", "--replace", "wide", "--target", "guard"], &left_out);
+    refused(&project, &["destroy", "--yes", "--replace", "wide"], &["a destroy makes nothing again", "`--replace`"]);
+    refused(&project, &["plan", "--destroy", "--replace", "wide"], &["a destroy makes nothing again"]);
+    let shared = ["`--include-shared` goes with a destroy", "towpath destroy --include-shared"];
+    refused(&project, &["apply", "--yes", "--include-shared"], &shared);
+    project.expect(3, &["plan", "--replace", "wide", "--target", "wide"]);
+}
+
+/// What was taken out of the file is a part of the stack until it is deleted.
+#[test]
+fn what_is_no_longer_declared_can_be_chosen_and_left_out() {
+    let project = project();
+    project.edit(
+        "stacks/asked.yaml",
+        "resources:\n",
+        "resources:\n  buoy: {kind: ec2/security_group, description: b}\n",
+    );
+    project.expect(0, &["apply", "--yes"]);
+    let both = "  buoy: {kind: ec2/security_group, description: b}\n  guard: {kind: ec2/security_group, description: '${var.purpose}'}\n";
+    project.edit("stacks/asked.yaml", both, "");
+    project.edit("stacks/asked.yaml", "variables: {purpose: tables}\n", "");
+    let plan = project.expect(3, &["plan", "--exclude", "buoy"]).stdout;
+    assert!(plan.contains("- ec2/security_group.guard is deleted") && !plan.contains("buoy"), "{plan}");
+    refused(&project, &["plan", "--exclude", "boy"], &["no resource `boy`", "did you mean `buoy`?"]);
+    project.expect(0, &["apply", "--yes", "--target", "buoy"]);
+    let plan = project.expect(3, &["plan"]).stdout;
+    assert!(plan.contains("1 to delete") && plan.contains("- ec2/security_group.guard is deleted"), "{plan}");
+    project.expect(0, &["apply", "--yes"]);
+    refused(&project, &["apply", "--yes", "--target", "buoy"], &["no resource `buoy`"]);
+}
+
+/// The endpoint has a task still, which the plan is not about: DMS would refuse until the run gives up.
+#[test]
+fn what_is_used_by_what_is_left_out_stays() {
+    let small = TestEnvironment::small();
+    small.expect(0, &["apply", "--yes"]);
+    let stack = small.read("stacks/small.yaml");
+    let next = stack.replace("  source: {", "  origin: {");
+    small.write(
+        "stacks/small.yaml",
+        &next.replace("source: source", "source: origin").replace("into: source", "into: origin"),
+    );
+    let plan = small.expect(3, &["plan", "--exclude", "load"]).stdout;
+    assert!(plan.contains("dms/endpoint.source: `small-source` is used by `small-load`, which stays"), "{plan}");
+    assert!(plan.contains("1 to create, 0 to change, 0 to delete"), "{plan}");
+    small.expect(0, &["apply", "--yes", "--exclude", "load"]);
+    small.expect(0, &["apply", "--yes"]);
+    small.expect(0, &["plan"]);
+}

@@ -105,3 +105,22 @@ fn exit_codes_tell_nothing_from_something_from_mistakes() {
     port.write(STACK, "stack: port\nresources:\n  guard: {kind: ec2/security_grp}\n");
     port.expect(2, &["plan"]);
 }
+
+#[test]
+fn what_is_a_file_of_its_own_is_an_event_with_json() {
+    let place = TestEnvironment::empty();
+    for (arguments, kind, member) in [
+        (&["explain", "dms/endpoint"][..], "page", "markdown"),
+        (&["explain"], "kind", "summary"),
+        (&["schema"], "schema", "schema"),
+        (&["completions", "bash"], "completions", "script"),
+    ] {
+        let ran = place.expect(0, &[arguments, &["--json"]].concat());
+        for line in ran.stdout.lines() {
+            let event: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert_eq!((&event["version"], &event["type"]), (&1.into(), &kind.into()), "{line}");
+            assert!(!event[member].is_null(), "{line}");
+        }
+        assert!(!ran.stdout.is_empty());
+    }
+}

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::aws::Aws;
-use crate::env::TestEnvironment;
+use crate::env::{Running, TestEnvironment};
 
 const STACK: &str = "stacks/small.yaml";
 
@@ -100,4 +100,40 @@ fn an_apply_renews_only_what_has_passed() {
     small.write(STACK, &stack(""));
     small.expect(0, &["apply", "--yes"]);
     assert!(small.expect(0, &["reap", "--yes"]).stdout.contains("Stack `small` does not expire"));
+}
+
+/// Who reaps has no file that says where the stack's lease lies.
+#[test]
+fn a_stack_that_is_being_changed_is_not_reaped_wherever_its_lease_lies() {
+    // So slow that the instance is not ready before the test is over.
+    let mut place = TestEnvironment::empty();
+    place.set("TOWPATH_SPEED", "5");
+    let aws = Aws::of(&place);
+    let machine = || {
+        let mut machine = TestEnvironment::empty();
+        machine.set("TOWPATH_SPEED", "5");
+        machine.set("TOWPATH_SANDBOX_PROXY", &aws.endpoint());
+        machine
+    };
+    let (ada, bob) = (machine(), machine());
+    ada.write(
+        "stacks/own.yaml",
+        "stack: own
+lease: {bucket: leases-of-ada}
+expires: 1s
+resources:
+  vpc_role: {kind: iam/role, preset: dms-vpc-role}
+  guard: {kind: ec2/security_group, vpc: default, description: boats}
+  instance: {kind: dms/replication_instance, class: dms.t3.micro, security_groups: [guard], depends_on: [vpc_role]}
+",
+    );
+    let mut running = Running::start(&ada, &["apply", "--yes"]);
+    running.wait_for("instance creating").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let refused = bob.expect(1, &["reap", "--yes"]);
+    assert!(refused.stdout.contains("Stack `own` expired "), "{}", refused.stdout);
+    assert!(refused.stderr.contains("somebody else is changing this stack"), "{}", refused.stderr);
+    running.kill();
+    let groups = aws.ec2("Action=DescribeSecurityGroups").matches("<groupName>own-guard").count();
+    assert_eq!(groups, 1, "nothing was destroyed");
 }

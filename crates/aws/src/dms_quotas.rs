@@ -139,6 +139,7 @@ mod tests {
             action,
             reason: Reason::Declared,
             identity: name.to_owned(),
+            ours: false,
             group: None,
             changes: Vec::new(),
             spec,

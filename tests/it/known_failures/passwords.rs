@@ -56,6 +56,22 @@ fn a_changed_password_is_planned_sent_once_and_never_shown() {
     }
 }
 
+/// The mark is of the name under which the password was sent, which the console may change.
+#[test]
+fn a_renamed_endpoint_has_the_password_it_had() {
+    let mut pipe = TestEnvironment::empty();
+    pipe.write("stacks/pipe.yaml", SOURCE);
+    pipe.set("SOURCE_PASSWORD", FIRST);
+    apply(&pipe);
+    let aws = Aws::of(&pipe);
+    let arn = aws.dms("DescribeEndpoints", &json!({})).unwrap()["Endpoints"][0]["EndpointArn"].clone();
+    aws.dms("ModifyEndpoint", &json!({ "EndpointArn": arn, "EndpointIdentifier": "of-the-console" })).unwrap();
+    settled(&pipe);
+    pipe.set("SOURCE_PASSWORD", SECOND);
+    apply(&pipe);
+    settled(&pipe);
+}
+
 /// The mark is not a claim about objects that somebody else made: adopting one sends no password.
 #[test]
 fn an_adopted_endpoint_is_not_given_a_password_unasked() {

@@ -86,6 +86,12 @@ pub(super) fn complaints(stack: &Stack, account: &[Object], nobodys: &BTreeSet<S
                 wrong.push(format!("{field} of `{key}` ({}) is {live}, declared is {value}", object.name));
             }
         }
+        let workgroup = resource.fields.get("workgroup").and_then(Value::as_str).and_then(|key| matched.get(key));
+        if let Some(workgroup) = workgroup.filter(|_| object.kind == "dms/endpoint")
+            && workgroup.fields["port"] != object.fields["connection"]["port"]
+        {
+            wrong.push(format!("`{key}` does not go where its workgroup is: {object:?} to {workgroup:?}"));
+        }
         if object.kind == "redshift/usage_limit" {
             continue;
         }

@@ -29,7 +29,7 @@ use self::blocks::{blocks, with_live_block};
 
 pub use self::access::Connection;
 pub use self::settings::Settings;
-use super::dms_common;
+use super::{dms_common, redshift_common};
 use crate::cloud::Cloud;
 use crate::fault::fault;
 
@@ -55,7 +55,7 @@ pub struct Spec {
     /// `connection` has its own, user and password from its namespace's managed admin secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = {
-        "refers_to": { "kinds": ["redshift/workgroup"], "attribute": "name" }, "sends_along": ["connection"],
+        "refers_to": { "kinds": ["redshift/workgroup"], "attribute": "reached_at" }, "sends_along": ["connection"],
     }))]
     pub workgroup: Option<String>,
     /// Redshift: the bucket for intermediate files. Without one DMS makes a bucket of its own.
@@ -244,7 +244,7 @@ fn object(live: LiveEndpoint, under_test: &BTreeSet<String>) -> Object {
         "direction": direction,
         "engine": live.engine_name,
         "connection": access.visible(),
-        "workgroup": access.host.as_deref().and_then(access::workgroup_of),
+        "workgroup": access.host.as_deref().and_then(|host| access::workgroup_of(host, access.port)),
         "bucket": redshift.and_then(|block| block.bucket_name.as_ref()),
         "bucket_folder": redshift.and_then(|block| block.bucket_folder.as_ref()),
         "role": role,
@@ -326,6 +326,12 @@ impl Kind for Endpoint {
 
     fn normalise(&self, mut value: Value) -> Value {
         dms_common::fold_name(&mut value);
+        // The port is then the secret's.
+        if value.pointer("/connection/secret").is_some()
+            && let Some(Value::String(at)) = value.get_mut("workgroup")
+        {
+            *at = redshift_common::reached_name(at).to_owned();
+        }
         if let Some(connection) = value.get_mut("connection") {
             access::normalise(&self.cloud, connection);
         }

@@ -23,6 +23,23 @@ pub(super) const NAME_LIMIT: usize = 64;
 /// The first database of a namespace that names none (Redshift Serverless API reference, `CreateNamespace`).
 pub(super) const FIRST_DATABASE: &str = "dev";
 
+/// The port of a workgroup that names none (Redshift Serverless API reference, `CreateWorkgroup`).
+const FIRST_PORT: i32 = 5439;
+
+/// How a workgroup is reached: its name, and its port where that is not the usual one. Who goes there compares this,
+/// so that another port is seen as another address is.
+pub(super) fn reached_at(name: &str, port: Option<i32>) -> String {
+    match port {
+        Some(port) if port != FIRST_PORT => format!("{name}:{port}"),
+        _ => name.to_owned(),
+    }
+}
+
+/// The workgroup's name in the same.
+pub(super) fn reached_name(at: &str) -> &str {
+    at.split_once(':').map_or(at, |(name, _)| name)
+}
+
 /// The declared name, or `{stack}-{name}`. A declared one is remembered: its object's tags are read.
 pub(super) fn name(cloud: &Cloud, place: &Place, name: &str, declared: Option<&String>) -> String {
     match declared {

@@ -214,6 +214,7 @@ fn object(live: Live, namespaces: &[Namespace]) -> Object {
         ("namespace".to_owned(), json!(namespace)),
         ("address".to_owned(), json!(address)),
         ("port".to_owned(), json!(port)),
+        ("reached_at".to_owned(), json!(redshift_common::reached_at(&identity, port))),
     ]);
     if let Some(found) = namespaces.iter().find(|one| one.namespace_name.as_deref() == Some(namespace.as_str())) {
         let database = found.db_name.as_deref().unwrap_or(redshift_common::FIRST_DATABASE);
@@ -259,6 +260,7 @@ impl Kind for Workgroup {
             ("namespace".to_owned(), json!(spec.namespace)),
             ("address".to_owned(), json!(host(place, identity))),
             ("port".to_owned(), json!(spec.port.unwrap_or(5439))),
+            ("reached_at".to_owned(), json!(redshift_common::reached_at(identity, spec.port.map(i32::from)))),
         ])
     }
 

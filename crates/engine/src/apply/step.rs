@@ -321,15 +321,30 @@ impl One<'_> {
     }
 
     fn foreign(&self, object: &Object) -> Fault {
-        let owner = object.owner().map_or_else(
-            || "carries no towpath tags".to_owned(),
-            |(stack, name)| format!("belongs to `{name}` of stack `{stack}`"),
-        );
         Fault::local(
             FaultClass::AlreadyExists,
             format!("{}:create", self.kind.kind()),
-            format!("`{}` exists already and {owner}; it was left alone", object.identity),
+            format!("`{}` exists already and {}; it was left alone", object.identity, whose(object)),
         )
+    }
+
+    /// Whether an object that was the stack's when the plan was made bears its tags no longer. Between a plan and a
+    /// step of it an hour may lie, and under a name that was free for a moment there may be somebody else's object.
+    pub(super) fn is_no_longer_ours(&self, object: &Object) -> bool {
+        let owner = object.owner().map(|(stack, _)| stack);
+        self.step.ours && object.tags.is_some() && owner != Some(self.run.plan.place.stack.as_str())
+    }
+
+    fn still_ours(&self, object: &Object) -> Result<(), Fault> {
+        if !self.is_no_longer_ours(object) {
+            return Ok(());
+        }
+        let message = format!(
+            "`{}` was this stack's when the plan was made and {} now; it was left alone",
+            object.identity,
+            whose(object)
+        );
+        Err(Fault::local(FaultClass::Invalid, format!("{}:read", self.kind.kind()), message))
     }
 
     async fn update(&self, spec: &Value) -> Result<Outcome, Halt> {
@@ -378,14 +393,17 @@ impl One<'_> {
         }
     }
 
+    /// The object that a step changes, which must be there and still be the stack's.
     pub(super) async fn required(&self, identity: &str) -> Result<Object, Fault> {
-        self.find(identity).await?.ok_or_else(|| {
+        let object = self.find(identity).await?.ok_or_else(|| {
             Fault::local(
                 FaultClass::NotFound,
                 format!("{}:read", self.kind.kind()),
                 format!("`{identity}` is gone since the plan was made"),
             )
-        })
+        })?;
+        self.still_ours(&object)?;
+        Ok(object)
     }
 
     /// Waits for the next attempt or returns the fault.
@@ -410,6 +428,7 @@ impl One<'_> {
             if object.readiness == Readiness::Deleting {
                 break;
             }
+            self.still_ours(&object)?;
             let users = other_users(&object, &self.run.plan.place);
             if !users.is_empty() {
                 let message = format!("`{}` is used by {} since the plan was made", object.identity, users.join(", "));
@@ -452,6 +471,14 @@ impl One<'_> {
             }
         }
     }
+}
+
+/// Whose an object is that is not this stack's, in words.
+fn whose(object: &Object) -> String {
+    object.owner().map_or_else(
+        || "carries no towpath tags".to_owned(),
+        |(stack, name)| format!("belongs to `{name}` of stack `{stack}`"),
+    )
 }
 
 fn gone(recovered: bool) -> Outcome {

@@ -527,3 +527,41 @@ fn a_create_that_was_cut_off_is_finished_by_the_same_run_and_teaches_no_duration
         }
     });
 }
+
+#[test]
+fn what_is_somebody_elses_when_its_turn_comes_is_left_alone() {
+    let text = "
+        data/bucket staging versions=true
+        data/bucket archive versions=true
+        pipe/endpoint source host=h engine=e
+    ";
+    let edited = "
+        data/bucket archive versions=false
+        pipe/endpoint source host=h engine=e
+    ";
+    block_on(async {
+        let scene = Scene::new();
+        scene.apply(&stack(text), &Options::default()).await;
+        let plan = scene.plan(&stack(edited), &Options::default()).await.unwrap();
+        assert_eq!(plan.steps.len(), 2, "{}", show(&plan));
+        // Somebody deletes both and takes their names, one with an own stack.
+        scene.cloud.tamper("data/bucket", "shop-staging", |_, tags, _| tags.clear());
+        scene.cloud.tamper("data/bucket", "shop-archive", |_, tags, _| *tags = owned("fleet", "archive"));
+        let calls = scene.cloud.calls().len();
+        let summary = scene.carry_out(&plan).await.unwrap().unwrap();
+        let texts: Vec<String> = summary.failed.iter().map(|(_, fault)| fault.message.clone()).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(
+            texts.iter().any(|text| text
+                .contains("`shop-staging` was this stack's when the plan was made and carries no towpath tags now")),
+            "{texts:?}"
+        );
+        assert!(
+            texts.iter().any(|text| text.contains("belongs to `archive` of stack `fleet` now; it was left alone")),
+            "{texts:?}"
+        );
+        let made = scene.cloud.calls().split_off(calls);
+        assert!(made.iter().all(|call| call.starts_with("list")), "{made:?}");
+        assert!(scene.cloud.objects().iter().any(|(_, object)| object.identity == "shop-staging"));
+    });
+}

@@ -134,7 +134,8 @@ impl One<'_> {
     /// `worked` says whether the object was seen at work since it was asked to.
     fn reached(&self, goal: &Goal<'_>, objects: &[Object], waited: f64, worked: bool) -> Result<Look, Fault> {
         match goal {
-            Goal::Gone { identity } => Ok(match find(objects, identity) {
+            // Whoever takes the name as soon as it is free is not waited for.
+            Goal::Gone { identity } => Ok(match find(objects, identity).filter(|object| !self.is_taken(object)) {
                 None => Look::Reached(Outputs::new()),
                 Some(object) => Look::NotYet(describe(object)),
             }),
@@ -174,6 +175,11 @@ impl One<'_> {
                 },
             },
         }
+    }
+
+    /// Whether an object that stands under the name of a deleted one is somebody else's.
+    fn is_taken(&self, object: &Object) -> bool {
+        object.readiness != Readiness::Deleting && self.is_no_longer_ours(object)
     }
 
     /// Whether a read after an update already shows the new values.

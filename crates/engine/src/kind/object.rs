@@ -30,6 +30,8 @@ pub mod tag {
     pub const RESUME: &str = "towpath:resume";
     /// RFC 3339 time after which `reap` may destroy the object.
     pub const EXPIRES: &str = "towpath:expires";
+    /// Where the lease of a stack lies that expires and says so: who reaps it has no file to read that in.
+    pub const LEASE: &str = "towpath:lease";
     /// The beginning of the tags that keep what was declared of a field, named after it, that cannot be read back.
     pub const WRITTEN: &str = "towpath:written:";
 }

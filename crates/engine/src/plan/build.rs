@@ -164,6 +164,7 @@ pub fn build(input: &BuildInput<'_>) -> Plan {
     builder.decide_all();
     builder.orphans();
     builder.untagged();
+    builder.leave_used_by_left_out();
     builder.leave_managed();
     builder.leave_held();
     builder.protect();

@@ -88,11 +88,10 @@ impl<'a> Builder<'a> {
     /// The outputs after the plan: live ones for what stays, except those that the change of the
     /// spec changes by the kind's own prediction; predicted ones for what is made.
     fn outputs(&self, case: &Case<'_>) -> Outputs {
-        let place = self.input.place;
         match (&case.fate, case.object) {
             (Fate::Change { diff, .. }, Some(object)) if !diff.is_empty() && !self.as_is => {
-                let before = case.kind.predict(place, &object.identity, &object.state);
-                let after = case.kind.predict(place, &object.identity, &case.spec);
+                let before = self.foreseen(case, &object.identity, &object.state);
+                let after = self.foreseen(case, &object.identity, &changed(case, object, diff));
                 let changed = after.into_iter().filter(|(key, value)| before.get(key).is_some_and(|old| old != value));
                 let mut outputs = object.outputs.clone();
                 outputs.extend(changed);
@@ -106,7 +105,12 @@ impl<'a> Builder<'a> {
 
     /// The outputs of what is to be made, as far as they are known before that.
     fn predicted(&self, case: &Case<'_>) -> Outputs {
-        let mut outputs = case.kind.predict(self.input.place, &case.name, &case.spec);
+        self.foreseen(case, &case.name, &case.spec)
+    }
+
+    /// The outputs of an object of that identity and spec, as far as the kind can tell.
+    fn foreseen(&self, case: &Case<'_>, identity: &str, spec: &Value) -> Outputs {
+        let mut outputs = case.kind.predict(self.input.place, identity, spec);
         let mut referred = BTreeMap::new();
         for (field, value) in case.resource.and_then(|resource| resource.spec.as_object()).into_iter().flatten() {
             let to = references(value).into_iter().next();
@@ -141,6 +145,17 @@ impl<'a> Builder<'a> {
         // security group's within its network): one in another place is not in the way.
         let in_the_way = |object: &&&Object| !assigned || same_place(kind, spec, object);
         by_tag.or_else(|| named.iter().find(in_the_way).copied())
+    }
+
+    /// The object of a resource that was renamed to this one, which has another object: which of the two goes, the file
+    /// does not say. With the old name of the resource.
+    fn moved_here(&self, case: &Case<'_>, object: &Object) -> Option<(&'a str, &'a str)> {
+        let stack: &'a crate::stack::Stack = self.input.stack;
+        let lives = |other: &&&Object| other.readiness != Readiness::Deleting && !std::ptr::eq(**other, object);
+        stack.moved.iter().filter(|(_, new)| **new == case.address.name).find_map(|(old, _)| {
+            let former = self.objects.owned(case.kind.kind(), old).iter().find(lives)?;
+            Some((old.as_str(), former.identity.as_str()))
+        })
     }
 
     fn is_ours(&self, case: &Case<'_>, object: &Object) -> bool {
@@ -194,6 +209,17 @@ impl<'a> Builder<'a> {
                 ),
                 _ => self.plan.foreign.push(foreign(case, object)),
             }
+            return Fate::Aside;
+        }
+        if let Some((old, former)) = self.moved_here(case, object) {
+            let (kept, name) = (&object.identity, &case.address.name);
+            self.refuse(
+                case,
+                format!(
+                    "`{kept}` is its object, and by `moved` so is `{former}`: to keep `{former}`, apply once with `{old}` \
+                     under its old name and without `{name}`; to keep `{kept}`, take `{old}` out of `moved`"
+                ),
+            );
             return Fate::Aside;
         }
         let mut diff = diff::compare(case.kind, &case.spec, &object.state, &object.pending);
@@ -346,6 +372,10 @@ impl<'a> Builder<'a> {
 fn other_secret(case: &Case<'_>, object: &Object, diff: &diff::Diff) -> Option<FieldChange> {
     let mark = case.mark.as_ref()?;
     let sent = object.tags.as_ref()?.get(tag::SECRET)?;
+    // The mark is of the name at that time, which somebody may have changed since.
+    if case.new_mark.as_ref().is_some_and(|mark| mark.mark == *sent) {
+        return None;
+    }
     let is_shown = diff.changes.iter().any(|change| change.path == mark.field);
     (*sent != mark.mark && !is_shown).then(|| FieldChange {
         path: mark.field.to_owned(),
@@ -354,6 +384,17 @@ fn other_secret(case: &Case<'_>, object: &Object, diff: &diff::Diff) -> Option<F
         forces_replacement: None,
         loses: None,
     })
+}
+
+/// What an object will be once it is changed: what nobody declares, or lets differ, stays as it is.
+fn changed(case: &Case<'_>, object: &Object, diff: &diff::Diff) -> Value {
+    let mut after = object.state.clone();
+    for change in &diff.changes {
+        if let Some(map) = after.as_object_mut() {
+            map.insert(change.path.clone(), case.spec[&change.path].clone());
+        }
+    }
+    after
 }
 
 /// What a case will be: as declared and, where it stays, for the rest as it is.

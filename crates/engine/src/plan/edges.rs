@@ -48,6 +48,11 @@ impl Users {
         users
     }
 
+    /// What keeps a case from being deleted.
+    pub(super) fn holding(&self, index: usize) -> impl Iterator<Item = usize> {
+        self.firm.get(&index).into_iter().flatten().copied()
+    }
+
     /// Everything that uses a case in any way.
     pub(super) fn of_case(&self, index: usize) -> impl Iterator<Item = usize> {
         let all: BTreeSet<usize> = [&self.firm, &self.loose, &self.declared]
@@ -168,9 +173,13 @@ fn standing_still(layout: &mut Layout<'_, '_>, users: &Users) {
         if case.kind.facts().pauses == Pauses::Dependents {
             still.extend(users.of_case(index).filter_map(|user| layout.pausing.get(&user)));
         }
-        for id in layout.making.get(&index).into_iter().flatten() {
-            if layout.steps[*id].action == Action::Update {
-                layout.steps[*id].after.extend(&still);
+        // What it needs may be why it changes: an address that moves away under running work would end that.
+        let needs = if case.fate.updates() { declared_references(layout.builder, case) } else { Vec::new() };
+        for changed in needs.into_iter().chain([index]) {
+            for id in layout.making.get(&changed).into_iter().flatten() {
+                if layout.steps[*id].action == Action::Update {
+                    layout.steps[*id].after.extend(&still);
+                }
             }
         }
     }

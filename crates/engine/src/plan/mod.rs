@@ -20,6 +20,7 @@ mod written;
 pub use build::{BuildInput, Options, Verb, build, drift};
 pub use graph::critical_path;
 pub use held::holding;
+pub use selection::is_chosen;
 pub use settle::settle;
 pub use standing::standing;
 pub(crate) use steps::seconds;
@@ -121,6 +122,10 @@ pub struct Step {
     pub reason: Reason,
     /// The physical name or id, as far as it is known.
     pub identity: String,
+    /// Whether the object bore the stack's tags when the plan was made. A step leaves alone what no longer
+    /// does: somebody else may have an object of that name by now.
+    #[serde(default)]
+    pub ours: bool,
     /// The update group, for updates.
     pub group: Option<String>,
     /// The fields. For a create all declared ones, for a delete none.

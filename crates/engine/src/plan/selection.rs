@@ -1,9 +1,12 @@
-//! `--target` and `--exclude`: which resources a plan is about. It only follows the declared
-//! needs; what a choice makes impossible is said by `decide`.
+//! `--target` and `--exclude`: which resources a plan is about. It follows the declared needs, and leaves what
+//! the live objects of the others use; what else a choice makes impossible is said by `decide`.
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::build::{Options, Verb};
+use super::Note;
+use super::build::{Builder, Fate, Options, Verb};
+use super::edges::Users;
+use crate::kind::Readiness;
 use crate::stack::{Resource, Stack};
 
 /// The chosen resources.
@@ -40,6 +43,42 @@ impl Selection {
     /// Whether the plan is about this resource.
     pub(super) fn has(&self, name: &str) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.contains(name)) && !self.unwanted.contains(name)
+    }
+}
+
+/// Whether a plan with these options is about a resource.
+pub fn is_chosen(stack: &Stack, options: &Options, name: &str) -> bool {
+    Selection::new(stack, options).has(name)
+}
+
+impl Builder<'_> {
+    /// Leaves what is used by the objects of resources that the plan is not about. What they use may be another
+    /// object than the file says by now, and one that the file does not declare any more.
+    pub(super) fn leave_used_by_left_out(&mut self) {
+        let stays = |index: &usize| {
+            let case = &self.cases[*index];
+            let is_there = case.object.is_some_and(|object| object.readiness != Readiness::Deleting);
+            is_there && matches!(case.fate, Fate::Aside) && !self.selection.has(&case.address.name)
+        };
+        let left: BTreeSet<usize> = (0..self.cases.len()).filter(stays).collect();
+        if left.is_empty() {
+            return;
+        }
+        let users = Users::of(self);
+        for (index, case) in self.cases.iter().enumerate() {
+            // Who needs it by the file, too, has been told to be added.
+            let needs_it = |user: &usize| {
+                let needs = self.cases[*user].resource.map(Resource::needs).unwrap_or_default();
+                needs.contains(&case.address.name)
+            };
+            let is_replaced = matches!(case.fate, Fate::Replace { .. });
+            let mut holding = users.holding(index).filter(|user| is_replaced && left.contains(user) && !needs_it(user));
+            let Some(user) = holding.next().map(|user| &self.cases[user].identity) else { continue };
+            let text =
+                format!("`{}` cannot be made again while it is used by `{user}`, which is left out", case.identity);
+            self.plan.refused.push(Note { address: case.address.clone(), text });
+        }
+        self.leave_used(left);
     }
 }
 

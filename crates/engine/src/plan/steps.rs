@@ -103,12 +103,15 @@ impl Layout<'_, '_> {
         let seconds = seconds(&of.kind.facts(), action);
         let learned = self.builder.input.replay.learned(of.kind.kind(), action);
         let makes = action == Action::Create;
+        let own = Some(self.builder.input.place.stack.as_str());
+        let ours = !makes && of.object.is_some_and(|object| object.owner().map(|(stack, _)| stack) == own);
         self.steps.push(Step {
             id,
             address: of.address.clone(),
             action,
             reason,
             identity: if makes { of.name.clone() } else { of.identity.clone() },
+            ours,
             group: None,
             changes: Vec::new(),
             spec: Value::Null,

@@ -12,7 +12,7 @@ const IN_USE: &str = "in-use";
 /// Its value afterwards.
 const RELEASED: &str = "released";
 
-/// The value of the protection tag of an object about which the stack no longer says anything.
+/// The value of the tag of protection, or of the place of the lease, of an object about which the stack no longer says anything.
 const DEFAULT: &str = "default";
 
 /// The value of the expiry tag of an object that no longer expires.
@@ -45,6 +45,7 @@ pub(super) fn own(
     }
     if let Some(at) = expires_at {
         tags.insert(tag::EXPIRES.to_owned(), at.to_rfc3339_opts(SecondsFormat::Secs, true));
+        tags.extend(stack.lease.as_ref().map(|(place, _)| (tag::LEASE.to_owned(), place.words())));
     }
     tags
 }
@@ -94,9 +95,11 @@ pub(super) fn missing(object: &Object, wanted: &Tags, lifetime: Option<u64>) -> 
         .filter(|(key, value)| live.get(*key) != Some(*value))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let was_said = live.get(tag::PROTECT).is_some_and(|old| old != DEFAULT);
-    if was_said && !wanted.contains_key(tag::PROTECT) && wanted.contains_key(tag::STACK) {
-        missing.insert(tag::PROTECT.to_owned(), DEFAULT.to_owned());
+    for key in [tag::PROTECT, tag::LEASE] {
+        let was_said = live.get(key).is_some_and(|old| old != DEFAULT);
+        if was_said && !wanted.contains_key(key) && wanted.contains_key(tag::STACK) {
+            missing.insert(key.to_owned(), DEFAULT.to_owned());
+        }
     }
     match (live.get(tag::EXPIRES), wanted.get(tag::EXPIRES)) {
         (Some(old), None) if old != NEVER && wanted.contains_key(tag::STACK) => {

@@ -809,3 +809,93 @@ fn what_others_hold_stays_with_what_it_uses_and_is_not_made_again() {
         assert!(plan.kept.iter().all(|note| note.address.kind == "iam/role"), "{:?}", plan.kept);
     });
 }
+
+#[test]
+fn what_is_left_out_keeps_what_its_object_uses() {
+    let edits = [("pipe/endpoint source", "pipe/endpoint origin"), ("@source.arn", "@origin.arn")];
+    let exclude = options(|options| options.excludes = vec!["load".to_owned()]);
+    expect(
+        "an endpoint that is no longer declared and has its task still",
+        &planned(&edits, &exclude, |_| {}),
+        "
+        0 + pipe/endpoint.origin (declared) | host: nothing -> db1 | engine: nothing -> postgres | role: nothing -> arn:fake:iam:role:dms-role | bucket: nothing -> shop-staging
+        kept pipe/endpoint.source: `shop-source` is used by `shop-load`, which stays
+    ",
+    );
+    let target = options(|options| options.targets = vec!["source".to_owned()]);
+    expect(
+        "what the stack no longer declares, alone",
+        &planned(
+            &[("    pipe/task load instance=@main.arn source=@source.arn mode=full\n", ""), edits[0]],
+            &target,
+            |_| {},
+        ),
+        "kept pipe/endpoint.source: `shop-source` is used by `shop-load`, which stays",
+    );
+    let target = options(|options| options.targets = vec!["source".to_owned(), "load".to_owned()]);
+    expect(
+        "with what uses it",
+        &planned(
+            &[("    pipe/task load instance=@main.arn source=@source.arn mode=full\n", ""), edits[0]],
+            &target,
+            |_| {},
+        ),
+        "
+        0 - pipe/task.load (removed)
+        1 - pipe/endpoint.source (removed) after 0
+    ",
+    );
+}
+
+#[test]
+fn a_resource_that_has_an_object_is_not_given_another_by_a_move() {
+    let moved = [("    data/bucket staging versions=true\n", "    moved engine main\n"), ("bucket=@staging.name", "")];
+    block_on(async {
+        let scene = Scene::new();
+        let before = edited(&[(
+            "data/bucket staging versions=true",
+            "data/bucket staging versions=true\n pipe/instance engine class=small zone=a",
+        )]);
+        scene.apply(&before, &Options::default()).await;
+        let plan = scene.plan(&edited(&moved), &Options::default()).await.unwrap();
+        let refused: Vec<&str> = plan.refused.iter().map(|note| note.text.as_str()).collect();
+        assert!(
+            refused
+                .iter()
+                .any(|text| text.starts_with("`shop-main` is its object, and by `moved` so is `shop-engine`: ")),
+            "{refused:?}"
+        );
+        assert!(!plan.steps.iter().any(|step| step.address.name == "main"), "{}", show(&plan));
+    });
+}
+
+#[test]
+fn what_is_made_again_is_not_taken_from_under_what_is_left_out() {
+    // The task is to leave the instance, and is not asked to yet.
+    let edits = [
+        (
+            "pipe/instance main class=small zone=a",
+            "pipe/instance spare class=small zone=a\n pipe/instance main class=small zone=b",
+        ),
+        ("@main.arn", "@spare.arn"),
+    ];
+    let exclude = options(|options| options.excludes = vec!["load".to_owned()]);
+    let text = planned(&edits, &exclude, |_| {});
+    let refused = "refused pipe/instance.main: `shop-main` cannot be made again while it is used by `shop-load`, which is left out";
+    assert!(text.contains(refused), "{text}");
+}
+
+#[test]
+fn work_stands_still_before_what_its_ends_need_is_changed() {
+    let edits = [("versions=true", "versions=false"), ("host=db1", "host=db2")];
+    expect(
+        "the bucket of an endpoint of running work",
+        &planned(&edits, &Options::default(), runs),
+        "
+        0 ‖ pipe/task.load (differs)
+        1 ~ data/bucket.staging (differs) after 0 | versions: true -> false
+        2 ~ pipe/endpoint.source (differs) after 0,1 | host: db1 -> db2
+        3 ▸ pipe/task.load (for 0) after 0,2
+    ",
+    );
+}

@@ -51,6 +51,26 @@ pub enum LeasePlace {
     },
 }
 
+impl LeasePlace {
+    /// The place in the words of a tag: `local`, `s3` or `s3:BUCKET`.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Local => "local".to_owned(),
+            Self::S3 { bucket: None } => "s3".to_owned(),
+            Self::S3 { bucket: Some(bucket) } => format!("s3:{bucket}"),
+        }
+    }
+
+    /// The place that a tag names; `None` where it names none.
+    pub fn read(words: &str) -> Option<Self> {
+        match words {
+            "local" => Some(Self::Local),
+            "s3" => Some(Self::S3 { bucket: None }),
+            _ => Some(Self::S3 { bucket: Some(words.strip_prefix("s3:")?.to_owned()) }),
+        }
+    }
+}
+
 /// A loaded stack: every reference is resolved to a marker, every default filled in.
 #[derive(Clone, Debug)]
 pub struct Stack {

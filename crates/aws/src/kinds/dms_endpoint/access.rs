@@ -19,6 +19,7 @@ use towpath_engine::value::{Value, is_unknown};
 use super::Spec;
 use crate::cloud::Cloud;
 use crate::fault::fault;
+use crate::kinds::redshift_common;
 
 /// Where a database is and who may enter it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -200,7 +201,7 @@ pub(super) async fn resolve(cloud: &Cloud, spec: &Spec) -> Result<Access, Fault>
     }
     if let Some(workgroup) = &spec.workgroup {
         let has_own = connection.username.is_some() || connection.secret.is_some();
-        base = of_workgroup(cloud, workgroup, has_own).await?;
+        base = of_workgroup(cloud, redshift_common::reached_name(workgroup), has_own).await?;
     }
     let mut access = over(base, &connection);
     if let Some(source) = &connection.password {
@@ -253,10 +254,10 @@ async fn of_workgroup(cloud: &Cloud, name: &str, has_own: bool) -> Result<Access
     Ok(access)
 }
 
-/// The workgroup's name inside the address of a Redshift Serverless endpoint.
-pub(super) fn workgroup_of(host: &str) -> Option<String> {
+/// How a workgroup is reached, by the address and port of a Redshift Serverless endpoint.
+pub(super) fn workgroup_of(host: &str, port: Option<i32>) -> Option<String> {
     let (name, rest) = host.split_once('.')?;
-    rest.contains(".redshift-serverless.").then(|| name.to_owned())
+    rest.contains(".redshift-serverless.").then(|| redshift_common::reached_at(name, port))
 }
 
 fn invalid(message: &str) -> Fault {
@@ -297,7 +298,8 @@ mod tests {
     #[test]
     fn the_workgroup_is_told_by_its_address() {
         let host = "club-workgroup.111122223333.eu-north-1.redshift-serverless.amazonaws.com";
-        assert_eq!(workgroup_of(host).as_deref(), Some("club-workgroup"));
-        assert_eq!(workgroup_of("db.example.com"), None);
+        assert_eq!(workgroup_of(host, Some(5439)).as_deref(), Some("club-workgroup"));
+        assert_eq!(workgroup_of(host, Some(5440)).as_deref(), Some("club-workgroup:5440"));
+        assert_eq!(workgroup_of("db.example.com", None), None);
     }
 }

@@ -30,6 +30,9 @@ pub(super) fn check(spec: &Spec) -> Vec<(String, String)> {
     if connection.url.is_some() && spec.workgroup.is_some() {
         mistake("workgroup", "`url` and `workgroup` both say where the database is");
     }
+    if connection.port.is_some() && spec.workgroup.is_some() {
+        mistake("connection.port", "the port is the workgroup's");
+    }
     if connection.host.is_some() && connection.url.is_none() && connection.secret.is_none() {
         if connection.database.is_none() {
             mistake("connection.database", "with `host`, name the database");
