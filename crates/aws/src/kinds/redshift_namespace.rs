@@ -4,6 +4,8 @@
 //! and database. It holds all tables of the warehouse, so replacing or deleting it is refused
 //! unless the loss is agreed to. Costs its storage ($0.024 per GB-month).
 
+mod forms;
+
 use aws_sdk_redshiftserverless::types::{LogExport, Namespace as Live, NamespaceStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,7 @@ use towpath_engine::kind::{
 use towpath_engine::secret::SecretSource;
 use towpath_engine::value::Value;
 
+use self::forms::{is_identifier, is_password, is_snapshot_name};
 use super::redshift_common;
 use crate::cloud::Cloud;
 use crate::fault::fault;
@@ -263,32 +266,6 @@ fn object(live: Live) -> Object {
         pending: Value::Null,
         identity,
     }
-}
-
-/// Whether Redshift Serverless takes the name of a database or of an admin: `[a-zA-Z][a-zA-Z_0-9+.@-]*` (CloudFormation's public
-/// resource schema `AWS::RedshiftServerless::Namespace`, `DbName` and `AdminUsername`).
-fn is_identifier(name: &str, most: usize) -> bool {
-    name.len() <= most
-        && name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.chars().all(|one| one.is_ascii_alphanumeric() || "_+.@-".contains(one))
-}
-
-/// Whether Redshift Serverless takes an admin password (the same schema, `AdminUserPassword`).
-fn is_password(password: &str) -> bool {
-    let has = |test: fn(&u8) -> bool| password.bytes().any(|byte| test(&byte));
-    (8..=64).contains(&password.len())
-        && password.bytes().all(|byte| byte.is_ascii_graphic() && !br#""'/@\"#.contains(&byte))
-        && has(u8::is_ascii_lowercase)
-        && has(u8::is_ascii_uppercase)
-        && has(u8::is_ascii_digit)
-}
-
-/// Whether Redshift Serverless takes the name of a final snapshot: `[a-z][a-z0-9]*(-[a-z0-9]+)*` (the same schema,
-/// `FinalSnapshotName`).
-fn is_snapshot_name(name: &str) -> bool {
-    let is_part =
-        |part: &str| !part.is_empty() && part.bytes().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit());
-    name.len() <= 255 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.split('-').all(is_part)
 }
 
 impl Kind for Namespace {
