@@ -73,6 +73,9 @@ fn a_final_snapshot_of_a_name_that_is_taken_is_refused_before_anything_is_done()
     let refused = project.expect(1, &["destroy", "--yes", "--final-snapshot", "warehouse=last"]);
     let told = "there is a snapshot of that name, of namespace `asked-warehouse`";
     assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    // "[a-z][a-z0-9]*(-[a-z0-9]+)*" (CloudFormation's public resource schema `AWS::RedshiftServerless::Namespace`).
+    let odd = project.expect(1, &["destroy", "--yes", "--final-snapshot", "warehouse=Last-One"]);
+    assert!(odd.stderr.contains("cannot be named `Last-One`"), "{}", odd.stderr);
     aws.redshift("GetWorkgroup", &json!({ "workgroupName": "asked-wide" })).unwrap();
     let destroyed = project.expect(5, &["destroy", "--yes", "--final-snapshot", "warehouse=latest"]);
     assert!(destroyed.stdout.contains("latest"), "{}", destroyed.stdout);

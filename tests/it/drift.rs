@@ -20,7 +20,7 @@ fn workgroup(aws: &Aws) -> Value {
 fn guard(aws: &Aws) -> (String, bool) {
     let all = aws.ec2("Action=DescribeSecurityGroups&Filter.1.Name=group-name&Filter.1.Value.1=small-guard");
     let id = all.split("<groupId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
-    (id, all.contains("<fromPort>5432</fromPort>"))
+    (id, all.contains("<fromPort>5439</fromPort>"))
 }
 
 #[track_caller]
@@ -45,8 +45,8 @@ fn changed() -> (TestEnvironment, Aws) {
     aws.dms("ModifyReplicationInstance", &larger).unwrap();
     let (id, _) = guard(&aws);
     aws.ec2(&format!(
-        "Action=RevokeSecurityGroupIngress&GroupId={id}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=5432\
-         &IpPermissions.1.ToPort=5432&IpPermissions.1.Groups.1.GroupId={id}"
+        "Action=RevokeSecurityGroupIngress&GroupId={id}&IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=5439\
+         &IpPermissions.1.ToPort=5439&IpPermissions.1.Groups.1.GroupId={id}"
     ));
     aws.redshift("UpdateWorkgroup", &json!({ "workgroupName": "small-workgroup", "baseCapacity": 16 })).unwrap();
     until(|| instance(&aws)["ReplicationInstanceStatus"] == "available" && workgroup(&aws)["status"] == "AVAILABLE");
@@ -118,8 +118,8 @@ fn only_the_named_field_is_reverted_and_nobody_is_surprised() {
 #[test]
 fn an_accepted_value_leaves_comments_and_other_items_as_they_are() {
     let small = TestEnvironment::small();
-    let rules = "ingress:\n      # the source\n      - {port: 5432, from: self}   # itself";
-    small.edit(STACK, "ingress: [{port: 5432, from: self}]", rules);
+    let rules = "ingress:\n      # the source\n      - {port: 5439, from: self}   # itself";
+    small.edit(STACK, "ingress: [{port: 5439, from: self}]", rules);
     let parameters = "    parameters:\n      # slow ones are stopped\n      max_query_execution_time: 60   # seconds\n";
     let workgroup =
         "  workgroup: {kind: redshift/workgroup, namespace: warehouse, base_rpu: 8, security_groups: [guard]}\n";

@@ -24,7 +24,7 @@ resources:
     kind: ec2/security_group
     vpc: default
     description: boats talk here
-    ingress: [{port: 5432, from: self}]
+    ingress: [{port: 5439, from: self}]
   staging: {kind: s3/bucket, name: dms-small-staging, protect: false}
   subnets: {kind: dms/subnet_group, subnets: default, depends_on: [vpc_role]}
   instance:

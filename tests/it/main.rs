@@ -25,6 +25,7 @@ mod interrupt;
 mod kill;
 mod known_failures;
 mod lease;
+mod limits;
 mod managed;
 mod network;
 mod no_state;

@@ -22,6 +22,10 @@ use crate::fault::fault;
 /// The longest `ResourceIdentifier` DMS takes.
 const RESOURCE_IDENTIFIER_LIMIT: usize = 31;
 
+/// The longest name of a data provider, an instance profile or a migration project (CloudFormation's public resource schemas
+/// `AWS::DMS::DataProvider`, `AWS::DMS::InstanceProfile`, `AWS::DMS::MigrationProject`: `maxLength` 255).
+pub(super) const NAME_LIMIT: usize = 255;
+
 /// How many ARNs are put into one `ListTagsForResource`.
 const TAG_BATCH: usize = 100;
 
@@ -64,6 +68,45 @@ pub(super) fn check_name(name: Option<&String>, limit: usize) -> Option<(String,
          at most {limit} characters"
     );
     Some(("name".to_owned(), rule))
+}
+
+/// A mistake in a declared maintenance window, if there is one: "Format: ddd:hh24:mi-ddd:hh24:mi", "Minimum 30-minute window"
+/// (API reference, `CreateReplicationInstance`).
+pub(super) fn check_window(window: Option<&String>) -> Option<(String, String)> {
+    let window = window?;
+    let length = window.split_once('-').and_then(|(from, to)| Some(minute_of_week(to)? - minute_of_week(from)?));
+    let rule = match length.map(|minutes| minutes.rem_euclid(WEEK)) {
+        None => "write a weekly window in UTC as two days and times, e.g. sun:06:00-sun:06:30",
+        Some(minutes) if minutes < 30 => "a maintenance window lasts at least 30 minutes",
+        Some(_) => return None,
+    };
+    Some(("maintenance_window".to_owned(), rule.to_owned()))
+}
+
+/// The minutes of a week.
+const WEEK: i32 = 7 * 24 * 60;
+
+/// `ddd:hh:mm` as minutes since the beginning of the week.
+fn minute_of_week(text: &str) -> Option<i32> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [day, hour, minute] = parts[..] else { return None };
+    let day =
+        ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].iter().position(|name| day.eq_ignore_ascii_case(name))?;
+    let two = |text: &str, most: i32| {
+        let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<i32>().ok().filter(|number| digits && *number <= most)
+    };
+    Some((i32::try_from(day).ok()? * 24 + two(hour, 23)?) * 60 + two(minute, 59)?)
+}
+
+/// A mistake in declared name servers, if there is one: "a comma-separated list of internet addresses for up to four on-premise
+/// DNS name servers" (API reference, `CreateReplicationInstance`).
+pub(super) fn check_name_servers(servers: Option<&String>) -> Option<(String, String)> {
+    let servers: Vec<&str> = servers?.split(',').map(str::trim).collect();
+    let is_address = |server: &&str| server.parse::<std::net::IpAddr>().is_ok();
+    let rule = "write the addresses of one to four name servers, separated by commas, e.g. 10.0.0.2,10.0.0.3";
+    let fits = servers.len() <= 4 && servers.iter().all(is_address);
+    (!fits).then(|| ("dns_servers".to_owned(), rule.to_owned()))
 }
 
 /// The `ResourceIdentifier` given at creation, which becomes the end of the ARN: the identity

@@ -16,7 +16,7 @@ use towpath_engine::kind::{
 };
 use towpath_engine::value::{Value, is_unknown};
 
-use super::dms_common::{self, SYNCHRONOUS, SYNCHRONOUS_POLL};
+use super::dms_common::{self, NAME_LIMIT, SYNCHRONOUS, SYNCHRONOUS_POLL};
 use crate::cloud::Cloud;
 use crate::fault::fault;
 
@@ -24,12 +24,13 @@ use crate::fault::fault;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// The name. Default: `{stack}-{name}`.
+    /// The name, at most 255 characters. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
-    /// What it is for.
+    /// What it is for, in at most 255 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
     pub description: Option<String>,
     /// The database's engine.
     pub engine: Engine,
@@ -42,12 +43,15 @@ pub struct Spec {
     pub from: Option<From>,
     /// The host, where `from` is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub host: Option<String>,
     /// The port, where `from` is not used. Default: 5432, for Redshift 5439.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub port: Option<u16>,
     /// The database, where `from` is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub database: Option<String>,
     /// PostgreSQL: `none`, `require`, `verify-ca` or `verify-full`. Default: `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,7 +229,7 @@ impl Kind for DataProvider {
             poll: SYNCHRONOUS_POLL,
             pauses: Pauses::Holders,
             holds: None,
-            name_limit: 63,
+            name_limit: NAME_LIMIT,
             taggable: true,
             assigned_identity: false,
         }
@@ -240,7 +244,8 @@ impl Kind for DataProvider {
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {
-        let mut mistakes: Vec<(String, String)> = dms_common::check_name(spec.name.as_ref(), 63).into_iter().collect();
+        let mut mistakes: Vec<(String, String)> =
+            dms_common::check_name(spec.name.as_ref(), NAME_LIMIT).into_iter().collect();
         let mut mistake = |field: &str, text: &str| mistakes.push((field.to_owned(), text.to_owned()));
         let single = spec.host.is_some() || spec.port.is_some() || spec.database.is_some();
         if spec.from.is_some() && single {

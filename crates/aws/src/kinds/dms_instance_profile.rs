@@ -14,7 +14,7 @@ use towpath_engine::kind::{
 };
 use towpath_engine::value::Value;
 
-use super::dms_common::{self, SYNCHRONOUS, SYNCHRONOUS_POLL};
+use super::dms_common::{self, NAME_LIMIT, SYNCHRONOUS, SYNCHRONOUS_POLL};
 use super::dms_replication_instance::NetworkType;
 use crate::cloud::Cloud;
 use crate::fault::fault;
@@ -23,12 +23,13 @@ use crate::fault::fault;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// The name. Default: `{stack}-{name}`.
+    /// The name, at most 255 characters. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
-    /// What it is for.
+    /// What it is for, in at most 255 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
     pub description: Option<String>,
     /// The name of a `dms/subnet_group`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +112,7 @@ impl Kind for InstanceProfile {
             poll: SYNCHRONOUS_POLL,
             pauses: Pauses::Holders,
             holds: None,
-            name_limit: 63,
+            name_limit: NAME_LIMIT,
             taggable: true,
             assigned_identity: false,
         }
@@ -126,7 +127,7 @@ impl Kind for InstanceProfile {
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {
-        dms_common::check_name(spec.name.as_ref(), 63).into_iter().collect()
+        dms_common::check_name(spec.name.as_ref(), NAME_LIMIT).into_iter().collect()
     }
 
     fn declare(&self, found: &Found<'_>, state: Value) -> Value {

@@ -15,7 +15,7 @@ use towpath_engine::kind::{
 };
 use towpath_engine::value::{Map, Value};
 
-use super::dms_common::{self, SYNCHRONOUS, SYNCHRONOUS_POLL};
+use super::dms_common::{self, NAME_LIMIT, SYNCHRONOUS, SYNCHRONOUS_POLL};
 use crate::cloud::Cloud;
 use crate::fault::fault;
 
@@ -23,12 +23,13 @@ use crate::fault::fault;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// The name. Default: `{stack}-{name}`.
+    /// The name, at most 255 characters. Default: `{stack}-{name}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
-    /// What it is for.
+    /// What it is for, in at most 255 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
     pub description: Option<String>,
     /// The `dms/data_provider` to convert from.
     #[schemars(extend("x-towpath" = {
@@ -204,7 +205,7 @@ impl Kind for MigrationProject {
             poll: SYNCHRONOUS_POLL,
             pauses: Pauses::Nothing,
             holds: None,
-            name_limit: 63,
+            name_limit: NAME_LIMIT,
             taggable: true,
             assigned_identity: false,
         }
@@ -219,7 +220,8 @@ impl Kind for MigrationProject {
     }
 
     fn check(&self, spec: &Spec) -> Vec<(String, String)> {
-        let mut mistakes: Vec<(String, String)> = dms_common::check_name(spec.name.as_ref(), 63).into_iter().collect();
+        let mut mistakes: Vec<(String, String)> =
+            dms_common::check_name(spec.name.as_ref(), NAME_LIMIT).into_iter().collect();
         for (side, secret, role) in
             [("source", &spec.source_secret, &spec.source_role), ("target", &spec.target_secret, &spec.target_role)]
         {

@@ -105,7 +105,7 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "its storage keeps its key for life" }))]
     pub kms_key: Option<String>,
-    /// Weekly maintenance in UTC, e.g. `sun:06:00-sun:06:30`. Default: chosen by AWS.
+    /// Weekly maintenance in UTC, at least 30 minutes, e.g. `sun:06:00-sun:06:30`. Default: chosen by AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance_window: Option<String>,
     /// Addresses of own name servers, separated by commas, four at most.
@@ -446,6 +446,9 @@ fn check(spec: &Spec) -> Vec<(String, String)> {
     if spec.min_capacity_units.is_some_and(|least| least > spec.max_capacity_units) {
         mistake("min_capacity_units", "the fewest capacity units are more than `max_capacity_units`");
     }
+    mistakes.extend(dms_common::check_window(spec.maintenance_window.as_ref()));
+    mistakes.extend(dms_common::check_name_servers(spec.dns_servers.as_ref()));
+    let mut mistake = |field: &str, text: &str| mistakes.push((field.to_owned(), text.to_owned()));
     if spec.multi_az == Some(true) && spec.availability_zone.is_some() {
         mistake("availability_zone", "with `multi_az` AWS chooses the zones: leave `availability_zone` out");
     }

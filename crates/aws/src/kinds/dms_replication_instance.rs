@@ -31,7 +31,7 @@ pub struct Spec {
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "an object of towpath keeps its name for life" }))]
     pub name: Option<String>,
     /// The instance class, e.g. `dms.t3.medium`.
-    #[schemars(extend("x-towpath" = { "interrupts": "the tasks that run on it, until it is available again" }))]
+    #[schemars(length(max = 30), extend("x-towpath" = { "interrupts": "the tasks that run on it, until it is available again" }))]
     pub class: String,
     /// Storage for logs and cached changes in GB; it can grow, never shrink. Default: the class's own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,13 +84,13 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "CreateReplicationInstance only" }))]
     pub kms_key: Option<String>,
-    /// Weekly maintenance in UTC, e.g. `sun:06:00-sun:06:30`. Default: chosen by AWS.
+    /// Weekly maintenance in UTC, at least 30 minutes, e.g. `sun:06:00-sun:06:30`. Default: chosen by AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance_window: Option<String>,
     /// `IPV4` or `DUAL`. Default: `IPV4`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_type: Option<NetworkType>,
-    /// Addresses of own name servers, separated by commas.
+    /// Addresses of own name servers, separated by commas, four at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "CreateReplicationInstance only" }))]
     pub dns_servers: Option<String>,
@@ -320,7 +320,11 @@ impl Kind for ReplicationInstance {
             let rule = "with `multi_az` AWS chooses the zones: leave `availability_zone` out";
             mistakes.push(("availability_zone".to_owned(), rule.to_owned()));
         }
-        if spec.engine_version.as_ref().is_some_and(|version| version.split('.').count() < 3) {
+        mistakes.extend(dms_common::check_window(spec.maintenance_window.as_ref()));
+        mistakes.extend(dms_common::check_name_servers(spec.dns_servers.as_ref()));
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_whole = |version: &String| version.split('.').count() == 3 && version.split('.').all(is_number);
+        if spec.engine_version.as_ref().is_some_and(|version| !is_whole(version)) {
             let rule = "an engine version has three parts, e.g. 3.5.4";
             mistakes.push(("engine_version".to_owned(), rule.to_owned()));
         }

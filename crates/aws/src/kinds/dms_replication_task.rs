@@ -73,11 +73,11 @@ pub struct Spec {
     /// Where change data capture begins: a log position or checkpoint. Excludes `cdc_start_time`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cdc_start_position: Option<String>,
-    /// When change data capture begins, RFC 3339.
+    /// When change data capture begins, RFC 3339. PostgreSQL does not know: from it, use `cdc_start_position`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "write_only" }))]
     pub cdc_start_time: Option<String>,
-    /// Where it ends, e.g. `server_time:2026-02-09T12:12:12`.
+    /// Where it ends: `server_time:` or `commit_time:` and a time, e.g. `server_time:2026-02-09T12:12:12`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cdc_stop_position: Option<String>,
     /// Supplemental task data, as text.
@@ -98,6 +98,11 @@ pub struct ReplicationTask {
     retested: Mutex<BTreeSet<String>>,
 }
 
+/// What is said of a connection that nobody takes: "The database endpoints must include … security group rules (if applicable) that
+/// allow incoming access from the replication instance" (DMS user guide, "Setting up a network for a replication instance").
+const NOBODY_ANSWERS: &str =
+    "; the security groups of both must let the port through, out of the instance and into the database";
+
 impl ReplicationTask {
     /// The kind over a cloud.
     pub fn new(cloud: Cloud) -> Self {
@@ -114,7 +119,8 @@ impl ReplicationTask {
                 ConnectionState::Successful | ConnectionState::Testing => {}
                 ConnectionState::Failed(reason) if self.was_retested(endpoint) => {
                     let name = endpoint.rsplit(':').next().unwrap_or(endpoint);
-                    let message = format!("the instance cannot connect to the {end} `{name}`: {reason}");
+                    let way = if reason.contains("timed out") { NOBODY_ANSWERS } else { "" };
+                    let message = format!("the instance cannot connect to the {end} `{name}`: {reason}{way}");
                     return Err(Fault::local(FaultClass::Invalid, "dms:TestConnection", redact(&message)));
                 }
                 ConnectionState::Untested | ConnectionState::Failed(_) => {
@@ -351,8 +357,27 @@ fn check(spec: &Spec) -> Vec<(String, String)> {
     }
     if time(spec.cdc_start_time.as_ref()).is_err() {
         mistake("cdc_start_time", "write a time as RFC 3339, e.g. 2026-02-09T12:00:00Z");
+    } else if spec.cdc_start_time.is_some() {
+        // "PostgreSQL as a source doesn't support a custom CDC start time. This is because the PostgreSQL database engine doesn't
+        // have a way to map a timestamp to an LSN" (Database Migration Guide, "Ongoing Replication"); all sources here are PostgreSQL.
+        mistake("cdc_start_time", "PostgreSQL knows no position for a time: write `cdc_start_position`");
+    }
+    if spec.cdc_stop_position.as_ref().is_some_and(|position| !is_stop(position)) {
+        let rule = "write `server_time:` or `commit_time:` and a time, e.g. server_time:2026-02-09T12:12:12";
+        mistake("cdc_stop_position", rule);
     }
     mistakes
+}
+
+/// Whether DMS takes a position to stop at: "The value can be either server time or commit time. Server time example:
+/// --cdc-stop-position “server_time:2018-02-09T12:12:12”" (API reference, `CreateReplicationTask`).
+fn is_stop(position: &str) -> bool {
+    let moment = position.strip_prefix("server_time:").or_else(|| position.strip_prefix("commit_time:"));
+    moment.is_some_and(|moment| {
+        let moment = moment.trim();
+        let whole = if moment.ends_with('Z') { moment.to_owned() } else { format!("{moment}Z") };
+        aws_smithy_types::DateTime::from_str(&whole, Format::DateTime).is_ok()
+    })
 }
 
 #[cfg(test)]
@@ -429,6 +454,10 @@ mod tests {
             fields(json!({ "tables": [{ "schema": "a" }], "cdc_start_time": "yesterday" })),
             ["mode", "cdc_start_time"]
         );
+        // "PostgreSQL as a source doesn't support a custom CDC start time" (Database Migration Guide, "Ongoing Replication").
+        let at_a_time =
+            json!({ "mode": "cdc", "tables": [{ "schema": "a" }], "cdc_start_time": "2026-01-01T00:00:00Z" });
+        assert_eq!(fields(at_a_time), ["cdc_start_time"]);
         assert!(fields(json!({ "tables": [{ "schema": "a" }] })).is_empty());
     }
 }

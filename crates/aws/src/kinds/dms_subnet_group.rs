@@ -156,8 +156,14 @@ impl Kind for SubnetGroup {
         if spec.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case("default")) {
             mistakes.push(("name".to_owned(), "DMS does not allow the name `default`".to_owned()));
         }
+        // "This parameter Must not contain non-printable control characters" (API reference, `CreateReplicationSubnetGroup`).
+        if spec.description.as_ref().is_some_and(|text| text.chars().any(char::is_control)) {
+            let rule = "a description is one line of printable characters";
+            mistakes.push(("description".to_owned(), rule.to_owned()));
+        }
+        // References read as empty text here and cannot be told apart.
         if let Subnets::Ids(ids) = &spec.subnets
-            && ids.len() < 2
+            && (ids.len() < 2 || ids.iter().all(|id| !id.is_empty() && *id == ids[0]))
         {
             let rule = "a DMS subnet group needs subnets in at least two availability zones";
             mistakes.push(("subnets".to_owned(), rule.to_owned()));

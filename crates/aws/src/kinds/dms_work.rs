@@ -117,10 +117,18 @@ impl Carried<'_> {
                     }
                 }
             },
-            (None, Some(mappings)) if !includes_something(&dms_mappings::canonical(mappings)) => {
-                mistake("mappings", "at least one selection rule must include a table");
+            (None, Some(mappings)) => {
+                let rules = dms_mappings::canonical(mappings);
+                if !includes_something(&rules) {
+                    mistake("mappings", "at least one selection rule must include a table");
+                }
+                // "A unique numeric value to identify the rule" (user guide, "Selection rules and actions").
+                for pair in rules.windows(2).filter(|pair| pair[0]["rule-id"] == pair[1]["rule-id"]) {
+                    if let Some(id) = pair[0]["rule-id"].as_str() {
+                        mistake("mappings", &format!("two rules have the `rule-id` {id}"));
+                    }
+                }
             }
-            _ => {}
         }
         mistakes.extend(self.settings.into_iter().flat_map(settings::check));
         mistakes

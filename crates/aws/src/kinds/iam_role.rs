@@ -57,8 +57,9 @@ pub struct Spec {
     /// Policy documents in the role itself by name, all of them: others are deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inline: Option<BTreeMap<String, Map<String, Value>>>,
-    /// What the role is for.
+    /// What the role is for, in at most 1000 characters of Western European languages.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
     pub description: Option<String>,
     /// How long a session lasts at most, in seconds. Default: 3600.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -303,6 +304,25 @@ fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, Fault> {
     tags.iter().map(tag).collect()
 }
 
+/// The most characters that all policies in a role may have.
+const INLINE_SIZE: usize = 10_240;
+
+/// Whether IAM takes a path: "(\u002F)|(\u002F[\u0021-\u007E]+\u002F)" (API reference, `CreateRole`).
+fn is_path(path: &str) -> bool {
+    let inside = path.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    path == "/"
+        || path.len() <= 512
+            && inside.is_some_and(|inside| !inside.is_empty() && inside.bytes().all(|one| one.is_ascii_graphic()))
+}
+
+/// Whether a policy document says anything.
+fn has_statements(document: &Map<String, Value>) -> bool {
+    match document.get("Statement") {
+        Some(Value::Array(statements)) => !statements.is_empty(),
+        statement => statement.is_some_and(Value::is_object),
+    }
+}
+
 impl Kind for Role {
     const NAME: &'static str = "iam/role";
     type Spec = Spec;
@@ -361,8 +381,31 @@ impl Kind for Role {
         if spec.name.as_ref().is_some_and(|name| name.is_empty() || name.len() > 64 || !allowed(name)) {
             wrong("name", "a role's name is 1 to 64 letters, digits and _+=,.@-");
         }
-        if spec.path.as_ref().is_some_and(|path| !path.starts_with('/') || !path.ends_with('/') || path.len() > 512) {
-            wrong("path", "a path begins and ends with `/` and has at most 512 characters");
+        if spec.path.as_ref().is_some_and(|path| !is_path(path)) {
+            wrong("path", "a path begins and ends with `/`, has no spaces and at most 512 characters");
+        }
+        // "[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*" (API reference, `CreateRole`, `Description`).
+        let is_latin = |one: char| matches!(one, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}');
+        if spec.description.as_ref().is_some_and(|text| !text.chars().all(is_latin)) {
+            wrong("description", "IAM takes no letters beyond those of Western European languages here");
+        }
+        if spec.permissions_boundary.as_ref().is_some_and(|arn| !arn.contains(":policy/")) {
+            wrong("permissions_boundary", "write the ARN of a managed policy");
+        }
+        // "Role policy size can't exceed 10,240 characters"; "IAM doesn't count white space" ("IAM and AWS STS quotas").
+        let size = |document: &Map<String, Value>| {
+            Value::Object(document.clone()).to_string().chars().filter(|one| *one != ' ').count()
+        };
+        if spec.inline.iter().flat_map(BTreeMap::values).map(size).sum::<usize>() > INLINE_SIZE {
+            wrong("inline", "the policies in a role have at most 10,240 characters together");
+        }
+        for (name, document) in spec.inline.iter().flatten() {
+            if !has_statements(document) {
+                wrong(&format!("inline.{name}"), "a policy document has a `Statement`");
+            }
+        }
+        if spec.trust_policy.as_ref().is_some_and(|document| !has_statements(document)) {
+            wrong("trust_policy", "a policy document has a `Statement`");
         }
         for name in spec.inline.iter().flat_map(BTreeMap::keys).filter(|name| name.len() > 128 || !allowed(name)) {
             wrong(&format!("inline.{name}"), "a policy's name is 1 to 128 letters, digits and _+=,.@-");

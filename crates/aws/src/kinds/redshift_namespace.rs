@@ -4,6 +4,8 @@
 //! and database. It holds all tables of the warehouse, so replacing or deleting it is refused
 //! unless the loss is agreed to. Costs its storage ($0.024 per GB-month).
 
+mod forms;
+
 use aws_sdk_redshiftserverless::types::{LogExport, Namespace as Live, NamespaceStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,7 @@ use towpath_engine::kind::{
 use towpath_engine::secret::SecretSource;
 use towpath_engine::value::Value;
 
+use self::forms::{is_identifier, is_password, is_snapshot_name};
 use super::redshift_common;
 use crate::cloud::Cloud;
 use crate::fault::fault;
@@ -34,7 +37,7 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "UpdateNamespace has no other name" }))]
     pub name: Option<String>,
-    /// The first database. Default: `dev`.
+    /// The first database: a letter, then up to 126 letters, digits and `_+.@-`. Default: `dev`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = {
         "change": "replace", "rule": "UpdateNamespace has no dbName", "loses": "all tables of the warehouse",
@@ -99,11 +102,11 @@ pub enum Managed {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminUser {
-    /// The user's name. Default: `admin`.
+    /// The user's name: a letter, then letters, digits and `_+.@-`. Default: `admin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// The password, at least 8 characters with small and capital letters and a digit. Without one
-    /// AWS keeps and rotates it.
+    /// The password: 8 to 64 characters with small and capital letters and a digit, without spaces,
+    /// quotes, `/`, `\` and `@`. Without one AWS keeps and rotates it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "secret": true, "change": "write_only" }))]
     pub password: Option<SecretSource>,
@@ -326,6 +329,14 @@ impl Kind for Namespace {
             let rule = "a key for the managed secret makes no sense with a password of one's own";
             mistakes.push(("admin_secret_kms_key".to_owned(), rule.to_owned()));
         }
+        for (field, name, most) in
+            [("database", spec.database.as_deref(), 127), ("admin.username", spec.username().map(String::as_str), 128)]
+        {
+            if name.is_some_and(|name| !is_identifier(name, most)) {
+                let rule = format!("a letter, then letters, digits and _+.@-, at most {most} in all");
+                mistakes.push((field.to_owned(), rule));
+            }
+        }
         if spec.password().is_some() && spec.username().is_none() {
             mistakes.push(("admin.username".to_owned(), "name the user the password is for".to_owned()));
         }
@@ -411,10 +422,28 @@ impl Kind for Namespace {
         call.send().await.map(drop).map_err(fault("redshift-serverless:UpdateNamespace"))
     }
 
+    /// What a variable holds is known only now.
+    async fn preflight(&self, spec: &Value) -> Result<Vec<String>, Fault> {
+        let admin = serde_json::from_value(spec["admin"].clone()).ok();
+        let Some(Admin::User(AdminUser { password: Some(SecretSource::Environment { env }), .. })) = admin else {
+            return Ok(Vec::new());
+        };
+        let is_weak = self.cloud.secrets().get(&env).is_some_and(|password| !is_password(password.expose()));
+        let told = format!(
+            "the admin password in {env} must have 8 to 64 characters, with a small letter, a capital letter and a digit, and no spaces, quotes, /, \\ or @"
+        );
+        Ok(if is_weak { vec![told] } else { Vec::new() })
+    }
+
     /// A final snapshot needs a name that no other has; otherwise the namespace would be refused only when its workgroup is
     /// gone.
     async fn preflight_delete(&self, _object: &Object, options: &DeleteOptions) -> Result<Vec<String>, Fault> {
         let Some(name) = &options.final_snapshot else { return Ok(Vec::new()) };
+        if !is_snapshot_name(name) {
+            return Ok(vec![format!(
+                "its final snapshot cannot be named `{name}`: Redshift Serverless takes at most 255 small letters, digits and single hyphens, a letter first"
+            )]);
+        }
         let call = self.cloud.redshift_serverless().await.get_snapshot().snapshot_name(name);
         match call.send().await.map_err(fault("redshift-serverless:GetSnapshot")) {
             Ok(answer) => {

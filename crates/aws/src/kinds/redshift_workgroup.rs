@@ -69,7 +69,7 @@ pub struct Spec {
     pub subnets: Option<Subnets>,
     /// Security groups of its network interfaces. Default: the VPC's default group.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = {
+    #[schemars(length(min = 1, max = 32), extend("x-towpath" = {
         "compare": "set", "group": "security_groups",
         "refers_to": { "kinds": ["ec2/security_group"], "attribute": "id", "physical": ["sg-"] },
         "holds": { "ec2/security_group": "id" },
@@ -93,7 +93,7 @@ pub struct Spec {
     pub ip_address_type: Option<String>,
     /// The track of releases: `current` or `trailing`. Default: `current`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "group": "track" }))]
+    #[schemars(length(max = 256), regex(pattern = "^[a-zA-Z0-9_]+$"), extend("x-towpath" = { "group": "track" }))]
     pub track: Option<String>,
     /// Whether AWS may use extra computing power for its automatic optimisations.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -451,6 +451,47 @@ fn check(spec: &Spec) -> Vec<(String, String)> {
         let needed = if spec.enhanced_vpc_routing == Some(true) { 3 } else { 2 };
         if ids.len() < needed {
             mistake("subnets", "a workgroup needs subnets in two availability zones, three with enhanced VPC routing");
+        }
+        if ids.len() > SUBNETS {
+            mistake("subnets", "a workgroup has 32 subnets at most");
+        }
+    }
+    mistakes.extend(spec.parameters.iter().flat_map(check_parameters));
+    mistakes
+}
+
+/// How many subnets a workgroup may have (CloudFormation's public resource schema `AWS::RedshiftServerless::Workgroup`).
+const SUBNETS: usize = 32;
+
+/// Parameters that are `true` or `false` (Redshift management guide, "Amazon Redshift parameter groups").
+const SWITCHES: [&str; 5] =
+    ["auto_mv", "enable_case_sensitive_identifier", "enable_user_activity_logging", "require_ssl", "use_fips_ssl"];
+
+/// The parameter that holds query queues, and the longest that it may be.
+const QUEUES: &str = "wlm_json_configuration";
+const QUEUES_LIMIT: usize = 8000;
+
+/// Values that Redshift Serverless refuses: "You can either specify individual query monitoring metrics (such as
+/// max_scan_row_count, max_query_execution_time) or use wlm_json_configuration to define query queues with rules, but not both.
+/// If you're using wlm_json_configuration, the maximum size of parameterValue is 8000 characters" (API reference,
+/// `ConfigParameter`). Other keys are left to the service, which gets more of them with time.
+fn check_parameters(parameters: &BTreeMap<String, Parameter>) -> Vec<(String, String)> {
+    let mut mistakes = Vec::new();
+    let mut mistake = |key: &str, text: &str| mistakes.push((format!("parameters.{key}"), text.to_owned()));
+    for (key, parameter) in parameters {
+        let value = parameter.to_text();
+        let is_limit = key.starts_with("max_");
+        if SWITCHES.contains(&key.as_str()) && !["true", "false"].contains(&value.as_str()) {
+            mistake(key, "write true or false");
+        } else if is_limit && value.parse::<u64>().is_err() {
+            mistake(key, "a limit of queries is a whole number");
+        } else if is_limit && parameters.contains_key(QUEUES) {
+            mistake(
+                key,
+                "limits of queries stand in `wlm_json_configuration` where there is one, in the rules of its queues",
+            );
+        } else if key == QUEUES && value.chars().count() > QUEUES_LIMIT {
+            mistake(key, "it has 8000 characters at most");
         }
     }
     mistakes

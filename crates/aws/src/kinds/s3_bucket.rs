@@ -183,6 +183,17 @@ fn outputs(place: &Place, name: &str) -> Outputs {
     Outputs::from([("arn".to_owned(), json!(arn(place, name))), ("name".to_owned(), json!(name))])
 }
 
+/// How names of buckets may not begin, and how they may not end (S3 user guide, "General purpose bucket naming rules": "Bucket
+/// names must not start with the prefix …", "must not end with the suffix …").
+const RESERVED_BEGINNINGS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+const RESERVED_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+
+/// The part of a name that S3 keeps for itself.
+fn reserved(name: &str) -> Option<&'static str> {
+    let begins = RESERVED_BEGINNINGS.into_iter().find(|part| name.starts_with(part));
+    begins.or_else(|| RESERVED_ENDS.into_iter().find(|part| name.ends_with(part)))
+}
+
 /// Whether S3 takes a name: 3 to 63 lower-case letters, digits, hyphens and dots.
 fn is_name(name: &str) -> bool {
     let at_ends = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
@@ -191,7 +202,6 @@ fn is_name(name: &str) -> bool {
         && name.starts_with(at_ends)
         && name.ends_with(at_ends)
         && !name.contains("..")
-        && !name.starts_with("xn--")
         && name.parse::<std::net::Ipv4Addr>().is_err()
 }
 
@@ -237,6 +247,9 @@ impl Kind for Bucket {
             let rule = "a bucket's name is 3 to 63 lower-case letters, digits and hyphens, and starts and ends with a \
                         letter or digit";
             wrong("name", rule);
+        }
+        if let Some(part) = spec.name.as_ref().and_then(|name| reserved(name)) {
+            wrong("name", &format!("S3 keeps names with `{part}` for itself"));
         }
         if spec.kms_key.is_some() && spec.encryption == Some(Encryption::SseS3) {
             wrong("kms_key", "a key goes with `encryption: sse-kms`");

@@ -43,8 +43,9 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "change": "replace", "rule": "Secrets Manager cannot rename a secret" }))]
     pub name: Option<String>,
-    /// What the secret is for.
+    /// What the secret is for, in at most 2048 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
     pub description: Option<String>,
     /// Where the value comes from. Sent when the secret is made, when another place is named here, and
     /// when `value_version` changes.

@@ -245,6 +245,11 @@ fn mistakes(rule: &Value, direction: Direction) -> Vec<(&'static str, String)> {
             mistakes.push(("protocol", format!("`{other}` is no protocol; {known}")));
         }
     }
+    // "Up to 255 characters in length. Allowed characters are a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*" (API reference,
+    // `IpRange`; the ampersand is not in that of `UserIdGroupPair`).
+    if rule["description"].as_str().is_some_and(|text| !is_plain(text)) {
+        mistakes.push(("description", format!("EC2 allows {PLAIN}")));
+    }
     let field = direction.peer_field();
     let peers = match &rule[field] {
         Value::Array(peers) => peers.clone(),
@@ -260,7 +265,10 @@ fn mistakes(rule: &Value, direction: Direction) -> Vec<(&'static str, String)> {
     mistakes
 }
 
-/// Whether EC2 takes the text as a name or description of a group.
+/// The texts that EC2 takes as names and descriptions.
+const PLAIN: &str = "1 to 255 of a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*";
+
+/// Whether EC2 takes the text as a name or description of a group, or as a description of a rule.
 fn is_plain(text: &str) -> bool {
     text.len() <= 255
         && text.chars().all(|letter| letter.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(letter))
@@ -294,8 +302,7 @@ impl Kind for SecurityGroup {
         let mut found = Vec::new();
         for (field, text) in [("name", &spec.name), ("description", &spec.description)] {
             if text.as_ref().is_some_and(|text| !is_plain(text) || text.is_empty()) {
-                let rule = "EC2 allows 1 to 255 of a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*";
-                found.push((field.to_owned(), rule.to_owned()));
+                found.push((field.to_owned(), format!("EC2 allows {PLAIN}")));
             }
         }
         if spec.name.as_ref().is_some_and(|name| name.starts_with("sg-")) {

@@ -208,6 +208,9 @@ fn difference(before: &Value, after: Option<&Vec<String>>) -> (Option<Vec<String
     ((!added.is_empty()).then_some(added), (!removed.is_empty()).then_some(removed))
 }
 
+/// The most characters that the policy of an endpoint may have.
+const POLICY_SIZE: usize = 20_480;
+
 impl Kind for VpcEndpoint {
     const NAME: &'static str = "ec2/vpc_endpoint";
     type Spec = Spec;
@@ -265,6 +268,10 @@ impl Kind for VpcEndpoint {
         let tables = spec.route_tables.iter().flatten();
         for table in tables.filter(|table| *table != MAIN && !table.starts_with("rtb-")) {
             wrong("route_tables", &format!("`{table}` is no route table; write `main` or an id (`rtb-…`)"));
+        }
+        // "Characters per VPC endpoint policy … 20,480" ("AWS PrivateLink quotas").
+        if spec.policy.as_ref().is_some_and(|policy| policy.to_string().chars().count() > POLICY_SIZE) {
+            wrong("policy", "the policy of an endpoint has at most 20,480 characters");
         }
         if spec.policy.as_ref().is_some_and(|policy| !policy.is_object()) {
             wrong("policy", "write the policy as a map, with `Version` and `Statement`");

@@ -104,10 +104,15 @@ fn lease(node: &Node, found: &mut Diagnostics) -> Option<LeasePlace> {
     Some(LeasePlace::S3 { bucket: Some(bucket) })
 }
 
+/// Whether every service takes a text in a tag: "[\p{L}\p{Z}\p{N}_.:/=+\-@]" (IAM API reference, `Tag`; others take more).
+fn is_plain(text: &str) -> bool {
+    text.chars().all(|one| one.is_alphabetic() || one.is_numeric() || one == ' ' || "_.:/=+-@".contains(one))
+}
+
 fn tags(node: &Node, found: &mut Diagnostics) -> BTreeMap<String, String> {
     let mut tags = BTreeMap::new();
     for (entry, value) in texts(node, found) {
-        let reserved = ["aws:", "towpath:"].iter().find(|prefix| entry.key.to_lowercase().starts_with(*prefix));
+        let reserved = ["aws:", "dms:", "towpath:"].iter().find(|prefix| entry.key.to_lowercase().starts_with(*prefix));
         if let Some(prefix) = reserved {
             let detail = format!("Tags that begin with `{prefix}` are not yours to set.");
             let summary = "A tag is reserved";
@@ -117,6 +122,10 @@ fn tags(node: &Node, found: &mut Diagnostics) -> BTreeMap<String, String> {
         } else if entry.key.is_empty() || entry.key.chars().count() > 128 || value.chars().count() > 256 {
             let label = "a key has 1 to 128 characters, a value at most 256";
             found.push(Diagnostic::error("tag-length", "A tag is too long", entry.key_span.clone(), label));
+        } else if !(is_plain(&entry.key) && is_plain(&value)) {
+            let label = "letters, digits, spaces and `_.:/=+-@` only";
+            let summary = "A tag has letters that the services do not take";
+            found.push(Diagnostic::error("tag-letters", summary, entry.key_span.clone(), label));
         } else {
             tags.insert(entry.key.clone(), value);
         }

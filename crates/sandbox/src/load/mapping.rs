@@ -3,6 +3,8 @@
 //! Rules follow "Using table mapping to specify task settings" of the DMS user guide. An action that the sandbox does
 //! not perform is an error when the mapping is read, never silently skipped.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 /// The rules of one task.
@@ -134,7 +136,12 @@ impl Mappings {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mappings: Self =
             serde_json::from_str(text).map_err(|error| format!("Error in mapping rules. Error: {error}"))?;
+        let mut ids = BTreeSet::new();
         for rule in &mappings.rules {
+            // "A unique numeric value to identify the rule" (DMS user guide, "Selection rules and actions").
+            if !rule.rule_id.is_null() && !ids.insert(rule.id()) {
+                return Err(format!("Error in mapping rules. The ruleId = {} is not unique.", rule.id()));
+            }
             let known = match rule.rule_type.as_str() {
                 "selection" => SELECTIONS.contains(&rule.rule_action.as_str()),
                 "transformation" => TRANSFORMATIONS.contains(&rule.rule_action.as_str()),
@@ -373,7 +380,7 @@ mod tests {
     }
 
     fn selection(action: &str, table: &str) -> serde_json::Value {
-        serde_json::json!({"rule-type": "selection", "rule-id": "1", "rule-action": action, "object-locator": {"schema-name": "public", "table-name": table}})
+        serde_json::json!({"rule-type": "selection", "rule-id": format!("{action} {table}"), "rule-action": action, "object-locator": {"schema-name": "public", "table-name": table}})
     }
 
     #[test]
@@ -416,5 +423,12 @@ mod tests {
         assert!(Mappings::parse("{").is_err());
         let text = serde_json::json!({"rules": [selection("include", "%"), selection("shuffle", "%")]}).to_string();
         assert!(Mappings::parse(&text).unwrap_err().contains("shuffle"));
+    }
+
+    // "A unique numeric value to identify the rule" (DMS user guide, "Selection rules and actions").
+    #[test]
+    fn two_rules_of_one_id_are_refused() {
+        let text = serde_json::json!({"rules": [selection("include", "%"), selection("include", "%")]}).to_string();
+        assert!(Mappings::parse(&text).unwrap_err().contains("not unique"));
     }
 }

@@ -31,15 +31,19 @@ pub struct Connection {
     pub url: Option<SecretSource>,
     /// The host's name or address.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub host: Option<String>,
     /// The port. Default: 5432, for Redshift 5439.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub port: Option<u16>,
     /// The database.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub database: Option<String>,
     /// The user.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub username: Option<String>,
     /// The user's password; it can be sent but never read back.
     #[serde(skip_serializing_if = "Option::is_none")]

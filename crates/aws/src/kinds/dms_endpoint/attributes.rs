@@ -69,17 +69,24 @@ pub(super) fn folded(spec: &Spec) -> Spec {
     serde_json::from_value(value).unwrap_or_else(|_| spec.clone())
 }
 
-/// Attributes that say otherwise than the settings they are.
+/// Attributes that say otherwise than the settings they are, and those that would be read as several: they are sent as
+/// `name=value;name=value` (API reference, `CreateEndpoint`, `ExtraConnectionAttributes`).
 pub(super) fn contradictions(spec: &Spec) -> Vec<(String, String)> {
     let settings = spec.settings.as_ref().map(state).unwrap_or_default();
-    let attributes = spec.extra_attributes.iter().flatten();
-    attributes
+    let attributes = || spec.extra_attributes.iter().flatten();
+    let several =
+        attributes().filter(|(name, text)| name.contains([';', '=']) || text.contains(';')).map(|(name, _)| {
+            let rule = "attributes are sent as `name=value;name=value`, so that neither may hold a semicolon";
+            (format!("extra_attributes.{name}"), rule.to_owned())
+        });
+    attributes()
         .filter_map(|(name, text)| {
             let setting = setting_of(name)?;
             let other = settings.get(setting).filter(|other| typed(setting, text).as_ref() != Some(*other))?;
             let path = format!("extra_attributes.{name}");
             Some((path, format!("`{name}` is the setting `{setting}`, which `settings` has as `{other}`")))
         })
+        .chain(several)
         .collect()
 }
 

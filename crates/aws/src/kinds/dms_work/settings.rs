@@ -29,6 +29,14 @@ const SECTIONS: [&str; 16] = [
     "ValidationSettings",
 ];
 
+/// Numbers with a largest value, and the smallest (user guide, "Full-load task settings": "The default is 8; the maximum value is
+/// 49"; "The default value is 10000, and the maximum value is 50000").
+const NUMBERS: [(&str, &str, u64, u64); 2] =
+    [("FullLoadSettings", "MaxFullLoadSubTasks", 1, 49), ("FullLoadSettings", "CommitRate", 1, 50_000)];
+
+/// What may be done with a table on the target before it is loaded (the same page).
+const PREPARATIONS: [&str; 3] = ["DO_NOTHING", "DROP_AND_CREATE", "TRUNCATE_BEFORE_LOAD"];
+
 /// Parses text, drops nulls and what the service sets by itself, makes components a map by id,
 /// and folds the two spellings of the history slot into one.
 pub(super) fn normalise(settings: &Value) -> Value {
@@ -88,6 +96,23 @@ pub(super) fn check(settings: &Map) -> Vec<(String, String)> {
         } else if !value.is_object() && !value.is_null() && section.ends_with("Settings") {
             mistakes.push((format!("settings.{section}"), format!("`{section}` is a block of settings")));
         }
+    }
+    let value = |section: &str, key: &str| settings.get(section).and_then(|section| section.get(key)).cloned();
+    for (section, key, least, most) in NUMBERS {
+        let Some(given) = value(section, key).filter(|given| !given.is_null()) else { continue };
+        let number = given.as_u64().or_else(|| given.as_str()?.parse().ok());
+        if number.is_none_or(|number| !(least..=most).contains(&number)) {
+            mistakes.push((format!("settings.{section}.{key}"), format!("`{key}` is a number from {least} to {most}")));
+        }
+    }
+    if let Some(Value::String(word)) = value("FullLoadSettings", "TargetTablePrepMode")
+        && !PREPARATIONS.contains(&word.as_str())
+    {
+        let known = PREPARATIONS.join("`, `");
+        mistakes.push((
+            "settings.FullLoadSettings.TargetTablePrepMode".to_owned(),
+            format!("`{word}` is none of `{known}`"),
+        ));
     }
     let logging = &settings.get("Logging").cloned().unwrap_or_default();
     if logging.get("EnableLogContext").is_some_and(is_true) && !logging.get("EnableLogging").is_some_and(is_true) {
@@ -172,6 +197,32 @@ mod tests {
         let found = check(settings.as_object().unwrap());
         assert_eq!(found.len(), 2);
         assert!(found[0].1.ends_with("did you mean `FullLoadSettings`?"), "{}", found[0].1);
+    }
+
+    // "The default is 8; the maximum value is 49", "the maximum value is 50000" (DMS user guide, "Full-load task settings").
+    #[test]
+    fn numbers_and_words_of_the_full_load_that_dms_does_not_take_are_mistakes() {
+        let fields = |load: Value| {
+            let settings = json!({ "FullLoadSettings": load });
+            check(settings.as_object().unwrap()).into_iter().map(|(field, _)| field).collect::<Vec<_>>()
+        };
+        let path = |key: &str| vec![format!("settings.FullLoadSettings.{key}")];
+        for (key, good, bad) in [
+            ("MaxFullLoadSubTasks", json!([1, "49"]), json!([0, 50, "many", -1])),
+            ("CommitRate", json!([1, "50000"]), json!([50_001, "0"])),
+            (
+                "TargetTablePrepMode",
+                json!(["DO_NOTHING", "DROP_AND_CREATE", "TRUNCATE_BEFORE_LOAD"]),
+                json!(["NOTHING"]),
+            ),
+        ] {
+            for value in good.as_array().unwrap() {
+                assert_eq!(fields(json!({ key: value })), Vec::<String>::new(), "{key}: {value}");
+            }
+            for value in bad.as_array().unwrap() {
+                assert_eq!(fields(json!({ key: value })), path(key), "{key}: {value}");
+            }
+        }
     }
 
     #[test]

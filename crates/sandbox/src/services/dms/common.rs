@@ -1,5 +1,8 @@
 //! What all DMS operations share: names, ARNs, faults, filters and pages.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::arn::random_text;
@@ -66,6 +69,41 @@ pub(super) fn new_arn(call: &Call<'_>, kind: &str) -> Result<String, ApiError> {
         None => random_text(SUFFIX_LENGTH, SUFFIX),
     };
     Ok(call.place.arn("dms", &format!("{kind}:{suffix}")))
+}
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// A maintenance window of the request, in small letters as DMS tells it: "Format: ddd:hh24:mi-ddd:hh24:mi", "Minimum 30-minute
+/// window" (DMS API reference, `CreateReplicationInstance`).
+pub(super) fn window(input: Input<'_>) -> Result<Option<String>, ApiError> {
+    static WINDOW: LazyLock<Regex> = LazyLock::new(|| {
+        let moment = "(mon|tue|wed|thu|fri|sat|sun):([01][0-9]|2[0-3]):([0-5][0-9])";
+        Regex::new(&format!("^{moment}-{moment}$")).expect("a constant pattern")
+    });
+    let Some(text) = input.text("PreferredMaintenanceWindow")?.map(str::to_lowercase) else { return Ok(None) };
+    let Some(parts) = WINDOW.captures(&text) else {
+        return Err(
+            input.invalid(format!("Invalid maintenance window format: {text}. Specify ddd:hh24:mi-ddd:hh24:mi."))
+        );
+    };
+    let number = |at: usize| parts[at].parse::<i32>().unwrap_or(0);
+    let day = |at: usize| DAYS.iter().zip(0..).find(|(day, _)| **day == &parts[at]).map_or(0, |(_, number)| number);
+    let minute = |at: usize| (day(at) * 24 + number(at + 1)) * 60 + number(at + 2);
+    if (minute(4) - minute(1)).rem_euclid(7 * 24 * 60) < 30 {
+        return Err(input.invalid(format!("The maintenance window {text} must be at least 30 minutes long.")));
+    }
+    Ok(Some(text))
+}
+
+/// Name servers of the request: "a comma-separated list of internet addresses for up to four on-premise DNS name servers" (DMS
+/// API reference, `CreateReplicationInstance`).
+pub(super) fn name_servers(input: Input<'_>) -> Result<Option<&str>, ApiError> {
+    let Some(text) = input.text("DnsNameServers")?.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let servers: Vec<&str> = text.split(',').map(str::trim).collect();
+    if servers.len() > 4 || servers.iter().any(|server| server.parse::<std::net::IpAddr>().is_err()) {
+        return Err(input.invalid(format!("Invalid DnsNameServers: {text}. Up to four addresses are allowed.")));
+    }
+    Ok(Some(text))
 }
 
 /// The request's filters: name and accepted values.

@@ -63,7 +63,7 @@ pub(super) fn begin(call: &mut Call<'_>, instance: &str, endpoint: &str) {
         let failure = if planted {
             Some(probe::failed("the connection timed out"))
         } else {
-            probe::test(&cloud, &connection.endpoint_arn).await.err()
+            probe::test(&cloud, &connection.endpoint_arn, &connection.instance_arn).await.err()
         };
         keep(&cloud, &connection, shown_at, failure);
     });
@@ -97,13 +97,13 @@ pub(crate) fn take_up(cloud: &Cloud) {
         let open = own.read(|world| world.dms.connections.iter().filter(is_open).cloned().collect::<Vec<_>>());
         for test in open.unwrap_or_default() {
             let shown_at = own.clock().after(TESTING);
-            let mut failure = probe::test(&own, &test.endpoint_arn).await.err();
+            let mut failure = probe::test(&own, &test.endpoint_arn, &test.instance_arn).await.err();
             for _ in 1..TRIES {
                 if failure.is_none() {
                     break;
                 }
                 tokio::time::sleep(PAUSE).await;
-                failure = probe::test(&own, &test.endpoint_arn).await.err();
+                failure = probe::test(&own, &test.endpoint_arn, &test.instance_arn).await.err();
             }
             keep(&own, &test, shown_at, failure);
         }

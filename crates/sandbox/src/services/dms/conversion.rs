@@ -73,6 +73,7 @@ const ENGINES: [&str; 13] = [
 
 fn create(call: &mut Call<'_>, kind: &Kind, mut body: Map<String, Value>) -> Result<Value, ApiError> {
     let input = call.input;
+    check_description(input)?;
     let random = || random_text(26, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
     let name = match input.text(&format!("{}Name", kind.member))? {
         Some(name) => {
@@ -167,6 +168,7 @@ fn delete(call: &mut Call<'_>, kind: &Kind) -> Result<Value, ApiError> {
 
 /// Puts new members over the old ones; a description is cleared with an empty text.
 fn modify(call: &mut Call<'_>, kind: &Kind, changes: Map<String, Value>) -> Result<Value, ApiError> {
+    check_description(call.input)?;
     let mut object = find(call, kind, call.input.required(kind.identifier)?)?.clone();
     require_unused(call, kind, &object)?;
     let old = object.name.clone();
@@ -182,6 +184,14 @@ fn modify(call: &mut Call<'_>, kind: &Kind, changes: Map<String, Value>) -> Resu
     (kind.of_mut)(&mut call.world.dms).shift_remove(&old);
     (kind.of_mut)(&mut call.world.dms).insert(object.name.clone(), object);
     Ok(json!({ kind.member: shown }))
+}
+
+/// "maxLength" 255 of `Description` (CloudFormation's public resource schema `AWS::DMS::DataProvider`, and those of the two others).
+fn check_description(input: Input<'_>) -> Result<(), ApiError> {
+    if input.text("Description")?.is_some_and(|text| text.chars().count() > 255) {
+        return Err(input.invalid("The parameter Description must have at most 255 characters."));
+    }
+    Ok(())
 }
 
 /// The request's members that are kept as they came.

@@ -80,10 +80,12 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     endpoint.body.insert("KmsKeyId".to_owned(), json!(key));
     take(call, &mut endpoint)?;
     let needed = ["ServerName", "DatabaseName"];
-    let has = |member: &str| endpoint.body.contains_key(member) || endpoint.settings.contains_key(member);
+    // "The parameter serverName must be provided and must not be blank" (hashicorp/terraform#23442).
+    let given = |from: &Map<String, Value>, member: &str| from.get(member).is_some_and(|value| value != "");
+    let has = |member: &str| given(&endpoint.body, member) || given(&endpoint.settings, member);
     if !uses_secret(&endpoint) && !needed.iter().all(|member| has(member)) {
         return Err(
-            input.invalid("The parameters ServerName and DatabaseName must be provided unless a secret is used.")
+            input.invalid("The parameters ServerName and DatabaseName must be provided and must not be blank unless a secret is used.")
         );
     }
     let shown = show(call, &endpoint);

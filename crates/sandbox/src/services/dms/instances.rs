@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::common::{
-    check_name, exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, wrong_state,
+    check_name, exists, filters, identifier, keep_tags, name_servers, new_arn, not_found, page, passes, window,
+    wrong_state,
 };
 use super::{events, lookups, quotas, subnet_groups, surroundings};
 use crate::Quota;
@@ -37,6 +38,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if multi_az && input.has("AvailabilityZone") {
         return Err(input.invalid("You can't specify AvailabilityZone together with MultiAZ."));
     }
+    let (window, name_servers) = (window(input)?, name_servers(input)?);
     let version = input.text("EngineVersion")?.unwrap_or(lookups::DEFAULT_VERSION);
     lookups::check_version(input, version)?;
     let group = subnet_groups::named_or_default(call, input.text("ReplicationSubnetGroupIdentifier")?)?;
@@ -71,7 +73,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         "AllocatedStorage": storage,
         "AvailabilityZone": zone,
         "SecondaryAvailabilityZone": second,
-        "PreferredMaintenanceWindow": input.text("PreferredMaintenanceWindow")?.unwrap_or("sun:03:00-sun:03:30"),
+        "PreferredMaintenanceWindow": window.unwrap_or_else(|| "sun:03:00-sun:03:30".to_owned()),
         "MultiAZ": multi_az,
         "EngineVersion": version,
         "AutoMinorVersionUpgrade": input.flag("AutoMinorVersionUpgrade")?.unwrap_or(true),
@@ -81,7 +83,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         "ReplicationInstancePrivateIpAddresses": address.iter().collect::<Vec<_>>(),
         "ReplicationInstancePublicIpAddresses": public.then_some("203.0.113.10").iter().collect::<Vec<_>>(),
         "ReplicationInstancePublicIpAddress": public.then_some("203.0.113.10"),
-        "DnsNameServers": input.text("DnsNameServers")?,
+        "DnsNameServers": name_servers,
         "NetworkType": input.text("NetworkType")?.unwrap_or("IPV4"),
         "KerberosAuthenticationSettings": input.get("KerberosAuthenticationSettings"),
     });
@@ -246,6 +248,7 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
         let pending = instance.pending.get("AllocatedStorage").and_then(Value::as_i64);
         quotas::require_storage(call, pending.unwrap_or(held), asked)?;
     }
+    window(input)?;
     let mut changed = false;
     for member in AT_ONCE {
         if let Some(value) = input.get(member) {

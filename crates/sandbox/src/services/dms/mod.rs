@@ -12,6 +12,7 @@ mod endpoints;
 mod events;
 mod instances;
 mod lookups;
+mod network;
 mod probe;
 mod progress;
 mod quotas;

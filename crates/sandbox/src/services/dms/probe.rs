@@ -10,6 +10,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 
 use super::endpoints::uses_secret;
+use super::network::Side;
 use super::surroundings::DMS_PRINCIPAL;
 use crate::cloud::Cloud;
 use crate::world::World;
@@ -36,19 +37,24 @@ pub(super) fn failed(cause: &str) -> String {
     )
 }
 
-/// Tests an endpoint.
+/// Tests an endpoint from the instance or the serverless replication with the ARN `from`.
 ///
 /// # Errors
 /// The failure message DMS would show.
-pub(super) async fn test(cloud: &Cloud, endpoint_arn: &str) -> Result<(), String> {
+pub(super) async fn test(cloud: &Cloud, endpoint_arn: &str, from: &str) -> Result<(), String> {
     let endpoint = find(cloud, endpoint_arn)?;
+    let side = |world: &World| Side::of_replication(world, from).unwrap_or_else(|| Side::of_instance(world, from));
     if !endpoint.is_source {
         return cloud
-            .read(|world| check_target(cloud, world, &endpoint))
+            .read(|world| check_target(cloud, world, &endpoint, Some(&side(world))))
             .map_err(|error| error.to_string())?
             .map(|_| ());
     }
     let config = source(cloud, endpoint_arn).await?;
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    if !cloud.read(|world| side(world).may_leave(&world.ec2, port)).map_err(|error| error.to_string())? {
+        return Err(failed("could not connect to server: Connection timed out"));
+    }
     match tokio::time::timeout(PATIENCE, config.connect(NoTls)).await {
         Err(_) => Err(failed("could not connect to server: Connection timed out")),
         Ok(Err(error)) => Err(failed(&cause(&error))),
@@ -109,7 +115,7 @@ fn source_config(cloud: &Cloud, endpoint_arn: &str) -> Result<Config, String> {
 /// The namespace behind a target endpoint.
 pub(super) fn target_namespace(cloud: &Cloud, endpoint_arn: &str) -> Result<String, String> {
     let endpoint = find(cloud, endpoint_arn)?;
-    cloud.read(|world| check_target(cloud, world, &endpoint)).map_err(|error| error.to_string())?
+    cloud.read(|world| check_target(cloud, world, &endpoint, None)).map_err(|error| error.to_string())?
 }
 
 fn login(cloud: &Cloud, world: &World, endpoint: &Endpoint) -> Result<Login, String> {
@@ -158,8 +164,8 @@ fn login(cloud: &Cloud, world: &World, endpoint: &Endpoint) -> Result<Login, Str
     Ok(login)
 }
 
-/// The chain a Redshift target needs; gives the namespace's name.
-fn check_target(cloud: &Cloud, world: &World, endpoint: &Endpoint) -> Result<String, String> {
+/// The chain a Redshift target needs, and the way to it from `side`; gives the namespace's name.
+fn check_target(cloud: &Cloud, world: &World, endpoint: &Endpoint, side: Option<&Side>) -> Result<String, String> {
     let login = login(cloud, world, endpoint)?;
     let now = cloud.clock().now();
     let workgroup = world
@@ -173,6 +179,12 @@ fn check_target(cloud: &Cloud, world: &World, endpoint: &Endpoint) -> Result<Str
     if workgroup.lifecycle.at(now) == "CREATING" || workgroup.port() != i64::from(login.port) {
         return Err(failed(&format!(
             "could not connect to server: Connection refused. Is the server running on host \"{}\" and accepting TCP/IP connections on port {}?",
+            login.host, login.port
+        )));
+    }
+    if side.is_some_and(|side| !side.reaches(world, workgroup)) {
+        return Err(failed(&format!(
+            "could not connect to server: Connection timed out. Is the server running on host \"{}\" and accepting TCP/IP connections on port {}?",
             login.host, login.port
         )));
     }

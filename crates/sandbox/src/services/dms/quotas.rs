@@ -78,7 +78,8 @@ fn tasks<'a>(call: &'a Call<'_>, instance: &'a str) -> impl Iterator<Item = &'a 
 }
 
 /// The endpoints that an instance has to do with: by a connection that was tested, or by a task. What counts as an endpoint of
-/// an instance the user guide does not say; `TestConnection` and `MoveReplicationTask` have the fault in the API reference.
+/// an instance no page of AWS says ("Endpoints per replication instance 100" is all that "Quotas for AWS Database Migration Service" has);
+/// `TestConnection` and `MoveReplicationTask` have the fault in the API reference.
 fn endpoints(call: &Call<'_>, instance: &str) -> BTreeSet<String> {
     let tested = call.world.dms.connections.iter().filter(|connection| connection.instance_arn == instance);
     let carried = tasks(call, instance).flat_map(|task| [task.work.source_arn.clone(), task.work.target_arn.clone()]);

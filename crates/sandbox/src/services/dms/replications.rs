@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::common::{exists, filters, identifier, keep_tags, new_arn, not_found, page, passes, wrong_state};
+use super::common::{
+    exists, filters, identifier, keep_tags, name_servers, new_arn, not_found, page, passes, window, wrong_state,
+};
 use super::{endpoints, progress, run, settings, subnet_groups, surroundings};
 use crate::call::{ApiError, Call, Fate, Input};
 use crate::clock::{Clock, Timestamp};
@@ -114,8 +116,8 @@ fn compute(call: &mut Call<'_>, asked: Input<'_>) -> Result<(String, Map<String,
         "MultiAZ": multi_az,
         "AvailabilityZone": zone,
         "KmsKeyId": key,
-        "DnsNameServers": asked.text("DnsNameServers")?,
-        "PreferredMaintenanceWindow": asked.text("PreferredMaintenanceWindow")?.unwrap_or("sun:03:00-sun:03:30").to_lowercase(),
+        "DnsNameServers": name_servers(asked)?,
+        "PreferredMaintenanceWindow": window(asked)?.unwrap_or_else(|| "sun:03:00-sun:03:30".to_owned()),
         "ReplicationSubnetGroupId": group,
         "VpcSecurityGroupIds": groups,
     });

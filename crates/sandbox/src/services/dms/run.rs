@@ -204,7 +204,7 @@ async fn load(cloud: &Cloud, arn: &str, progress: &Progress) -> End {
     if let Some(tested_at) = work.lifecycle.after("testing_connection") {
         until(Some(tested_at)).await;
         for endpoint in [&work.source_arn, &work.target_arn] {
-            if let Err(error) = probe::test(cloud, endpoint).await {
+            if let Err(error) = probe::test(cloud, endpoint, arn).await {
                 return End::Failed(error);
             }
         }
@@ -252,8 +252,17 @@ fn follow(cloud: &Cloud, work: &Work, full: &Value) -> Option<Follow> {
     Some(Follow { given: given.is_some(), slot: given.unwrap_or_else(own), until })
 }
 
+/// What a run needs. "DMS verifies that the specified logical replication slot exists before starting the CDC load task. It also
+/// verifies that the task was created with a valid setting of CdcStartPosition" (DMS API reference, `PostgreSQLSettings`, `SlotName`).
 async fn prepare(cloud: &Cloud, work: &Work) -> Result<Job, String> {
     let full = settings::expanded(&work.settings);
+    let follow = follow(cloud, work, &full);
+    if let Some(follow) = follow.as_ref().filter(|follow| follow.given && work.cdc_start.is_none()) {
+        return Err(format!(
+            "Last Error The source endpoint names the replication slot \"{}\", and the task has no CdcStartPosition. Task error notification received from subtask 0, thread 0 Stop Reason FATAL_ERROR Error Level FATAL",
+            follow.slot
+        ));
+    }
     let namespace = probe::target_namespace(cloud, &work.target_arn)?;
     let (source, target) = (probe::source(cloud, &work.source_arn).await?, warehouse::config(cloud, &namespace).await?);
     let maps_booleans = |arn: &str| {
@@ -290,7 +299,7 @@ async fn prepare(cloud: &Cloud, work: &Work) -> Result<Job, String> {
         ledger: Ledger { task: work.arn.clone(), generation: work.fresh_start.map_or(0, |started| started.0) },
         known: work.tables.clone(),
         loads: work.migration_type != "cdc",
-        follow: follow(cloud, work, &full),
+        follow,
         reloaded: work.start_type == "reload-target",
     })
 }

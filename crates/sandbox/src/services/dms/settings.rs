@@ -63,7 +63,10 @@ fn defaults() -> Value {
     })
 }
 
-/// Reads the declared document.
+const PREPARATIONS: [&str; 3] = ["DO_NOTHING", "DROP_AND_CREATE", "TRUNCATE_BEFORE_LOAD"];
+
+/// Reads the declared document. "The default is 8; the maximum value is 49"; "The default value is 10000, and the maximum value is
+/// 50000" (DMS user guide, "Full-load task settings").
 ///
 /// # Errors
 /// What is wrong with it, as one sentence.
@@ -78,6 +81,17 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
         return Err(
             "Task Settings CloudWatchLogGroup or CloudWatchLogStream cannot be set on create or modify.".to_owned()
         );
+    }
+    let load = &declared["FullLoadSettings"];
+    for (member, most) in [("MaxFullLoadSubTasks", 49), ("CommitRate", 50_000)] {
+        let given = &load[member];
+        let number = given.as_u64().or_else(|| given.as_str()?.parse().ok());
+        if !given.is_null() && number.is_none_or(|number| !(1..=most).contains(&number)) {
+            return Err(format!("Task Settings document error: {member} must be between 1 and {most}."));
+        }
+    }
+    if load["TargetTablePrepMode"].as_str().is_some_and(|mode| !PREPARATIONS.contains(&mode)) {
+        return Err("Task Settings document error: Invalid TargetTablePrepMode.".to_owned());
     }
     if logging["EnableLogContext"] == json!(true) && logging["EnableLogging"] != json!(true) {
         return Err("Task Settings document error: EnableLogContext needs EnableLogging.".to_owned());
@@ -149,5 +163,19 @@ mod tests {
     fn log_groups_cannot_be_sent() {
         assert!(parse(r#"{"Logging": {"CloudWatchLogGroup": "x"}}"#).is_err());
         assert!(parse("[]").is_err());
+    }
+
+    // "the maximum value is 49", "the maximum value is 50000" (DMS user guide, "Full-load task settings").
+    #[test]
+    fn settings_of_the_full_load_keep_within_their_limits() {
+        let load = |text: &str| parse(&format!(r#"{{"FullLoadSettings": {{{text}}}}}"#));
+        for good in
+            [r#""MaxFullLoadSubTasks": 49"#, r#""CommitRate": "50000""#, r#""TargetTablePrepMode": "DO_NOTHING""#]
+        {
+            assert!(load(good).is_ok(), "{good}");
+        }
+        for bad in [r#""MaxFullLoadSubTasks": 50"#, r#""CommitRate": 50001"#, r#""TargetTablePrepMode": "NONE""#] {
+            assert!(load(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -8,21 +8,23 @@ use super::common::{exists, filters, keep_tags, not_found, page, passes, require
 use super::quotas;
 use super::surroundings::{self, VPC_ROLE};
 use crate::Quota;
-use crate::call::{ApiError, Call};
+use crate::call::{ApiError, Call, Input};
 use crate::world::dms::SubnetGroup;
 
 /// `CreateReplicationSubnetGroup`.
 pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let input = call.input;
     let name = input.required("ReplicationSubnetGroupIdentifier")?.to_lowercase();
+    // "Must contain no more than 255 alphanumeric characters, periods, underscores, or hyphens. Must not be "default"" (DMS API
+    // reference, `CreateReplicationSubnetGroup`).
     let fits = name.len() <= 255
         && name != "default"
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || " _.-".contains(c))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
         && !name.is_empty();
     if !fits {
-        return Err(input.invalid("The parameter ReplicationSubnetGroupIdentifier must have at most 255 letters, digits, spaces, periods, underscores or hyphens and must not be \"default\"."));
+        return Err(input.invalid("The parameter ReplicationSubnetGroupIdentifier must have at most 255 letters, digits, periods, underscores or hyphens and must not be \"default\"."));
     }
-    let description = input.required("ReplicationSubnetGroupDescription")?.to_owned();
+    let description = described(input)?.ok_or_else(|| input.missing("ReplicationSubnetGroupDescription"))?;
     surroundings::require_vpc_role(call)?;
     if call.world.dms.subnet_groups.contains_key(&name) {
         return Err(exists(format!("Replication subnet group already exists: {name}")));
@@ -35,6 +37,17 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let shown = show(call, &group);
     call.world.dms.subnet_groups.insert(name, group);
     Ok(json!({ "ReplicationSubnetGroup": shown }))
+}
+
+/// The request's description: "This parameter Must not contain non-printable control characters" (the same page).
+fn described(input: Input<'_>) -> Result<Option<String>, ApiError> {
+    let text = input.text("ReplicationSubnetGroupDescription")?.map(str::to_owned);
+    if text.as_ref().is_some_and(|text| text.chars().any(char::is_control)) {
+        return Err(
+            input.invalid("The parameter ReplicationSubnetGroupDescription must not contain control characters.")
+        );
+    }
+    Ok(text)
 }
 
 /// The request's subnets with their VPC, checked for AZ cover.
@@ -107,8 +120,7 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
             format!("Subnet {subnet} is in use by a replication instance"),
         ));
     }
-    let description =
-        call.input.text("ReplicationSubnetGroupDescription")?.map_or(old.description.clone(), str::to_owned);
+    let description = described(call.input)?.unwrap_or_else(|| old.description.clone());
     let group = SubnetGroup { description, subnets, ..old };
     let shown = show(call, &group);
     call.world.dms.subnet_groups.insert(name, group);

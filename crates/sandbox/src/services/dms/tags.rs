@@ -1,9 +1,20 @@
 //! Tags of DMS objects.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use serde_json::{Value, json};
 
 use super::common::not_found;
 use crate::call::{ApiError, Call, Input};
+
+/// Whether DMS takes a key or value: "The string can only contain only the set of Unicode letters, digits, white-space, '_', '.',
+/// '/', '=', '+', '-' (Java regular expressions: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-]*)$")" (DMS API reference, `Tag`).
+fn fits(text: &str) -> bool {
+    static TEXT: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^[\p{L}\p{Z}\p{N}_.:/=+-]*$").expect("a constant pattern"));
+    TEXT.is_match(text)
+}
 
 /// The tags of a request.
 pub(super) fn read(input: Input<'_>) -> Result<Vec<(String, String)>, ApiError> {
@@ -13,11 +24,11 @@ pub(super) fn read(input: Input<'_>) -> Result<Vec<(String, String)>, ApiError> 
         if key.is_empty()
             || key.chars().count() > 128
             || value.chars().count() > 256
-            || key.starts_with("aws:")
-            || key.starts_with("dms:")
+            || ["aws:", "dms:"].iter().any(|own| key.starts_with(own) || value.starts_with(own))
+            || !(fits(key) && fits(value))
         {
             return Err(input.invalid(format!(
-                "Invalid tag: {key}. Keys have 1 to 128 characters and no prefix aws: or dms:, values up to 256."
+                "Invalid tag: {key}. Keys have 1 to 128 characters, values up to 256: letters, digits, white-space and _.:/=+-, without the prefixes aws: and dms:."
             )));
         }
         tags.push((key.to_owned(), value.to_owned()));

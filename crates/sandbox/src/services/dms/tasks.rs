@@ -1,7 +1,9 @@
 //! Replication tasks and their table statistics. The work of a running task is in `run`.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use regex::Regex;
 use serde_json::{Value, json};
 
 use super::common::{
@@ -9,7 +11,7 @@ use super::common::{
 };
 use super::{connections, endpoints, events, instances, progress, quotas, run, settings, surroundings};
 use crate::Quota;
-use crate::call::{ApiError, Call, Fate};
+use crate::call::{ApiError, Call, Fate, Input};
 use crate::clock::Timestamp;
 use crate::load::State;
 use crate::world::dms::{Lifecycle, Task, Work};
@@ -50,7 +52,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     work.mappings = progress::mappings(input, input.required("TableMappings")?)?;
     work.settings = progress::declared_settings(input, "ReplicationTaskSettings")?.unwrap_or_else(|| json!({}));
     work.cdc_start = input.text("CdcStartPosition")?.map(str::to_owned);
-    work.cdc_stop = input.text("CdcStopPosition")?.map(str::to_owned);
+    work.cdc_stop = stop_position(input)?;
     let task = Task {
         work,
         instance_arn: instance.to_owned(),
@@ -61,6 +63,19 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
     events::of_task(&mut call.world.dms, &name, "creation", "The replication task was created.", now);
     call.world.dms.tasks.insert(name, task);
     Ok(json!({ "ReplicationTask": shown }))
+}
+
+/// Where the request wants changes to end: "The value can be either server time or commit time. Server time example:
+/// --cdc-stop-position “server_time:2018-02-09T12:12:12”" (DMS API reference, `CreateReplicationTask`).
+fn stop_position(input: Input<'_>) -> Result<Option<String>, ApiError> {
+    static POSITION: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^(server|commit)_time: ?\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z?$").expect("a constant pattern")
+    });
+    let text = input.text("CdcStopPosition")?.filter(|text| !text.is_empty());
+    match text {
+        Some(text) if !POSITION.is_match(text) => Err(input.invalid(format!("Invalid CdcStopPosition: {text}"))),
+        other => Ok(other.map(str::to_owned)),
+    }
 }
 
 /// `DescribeReplicationTasks`. Also takes up work whose process died.
@@ -127,9 +142,7 @@ pub(super) fn modify(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if let Some(position) = input.text("CdcStartPosition")? {
         task.work.cdc_start = Some(position.to_owned());
     }
-    if let Some(position) = input.text("CdcStopPosition")? {
-        task.work.cdc_stop = Some(position.to_owned());
-    }
+    task.work.cdc_stop = stop_position(input)?.or(task.work.cdc_stop);
     let old = task.work.identifier.clone();
     if let Some(new) = input.text("ReplicationTaskIdentifier")?.map(str::to_lowercase).filter(|new| *new != old) {
         check_name(input, "ReplicationTaskIdentifier", &new, 255)?;

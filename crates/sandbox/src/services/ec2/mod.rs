@@ -13,7 +13,7 @@ mod tagging;
 
 use serde_json::Value;
 
-pub(crate) use self::networks::free_addresses;
+pub(crate) use self::networks::{Block, free_addresses};
 use crate::call::{ApiError, Call, Codes, Input};
 use crate::paging::page;
 use crate::protocol::query::Dialect;

@@ -358,14 +358,14 @@ fn describe_route_table(call: &Call<'_>, table: &RouteTable) -> Value {
 
 /// An IPv4 block with its host bits cleared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Block {
+pub(crate) struct Block {
     network: u32,
     length: u32,
 }
 
 impl Block {
     /// Reads `a.b.c.d/n`; host bits are cleared, as EC2 does.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let (address, length) = text.split_once('/')?;
         let length = length.parse().ok().filter(|length| *length <= 32)?;
         let address: Ipv4Addr = address.parse().ok()?;
@@ -374,6 +374,11 @@ impl Block {
 
     fn mask(length: u32) -> u32 {
         u32::MAX.checked_shl(32 - length).unwrap_or(0)
+    }
+
+    /// Whether an address lies in it.
+    pub(crate) fn holds(self, address: Ipv4Addr) -> bool {
+        u32::from(address) & Self::mask(self.length) == self.network
     }
 
     fn contains(self, other: Self) -> bool {

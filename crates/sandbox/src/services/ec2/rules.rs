@@ -310,8 +310,11 @@ fn wanted(input: Input<'_>, group_id: &str, direction: Direction, tags: &Tags) -
 
 fn description(input: Input<'_>) -> Result<Option<String>, ApiError> {
     let text = input.text("Description")?.filter(|text| !text.is_empty());
-    if text.is_some_and(|text| text.chars().count() > 255) {
-        return Err(input.invalid("Invalid rule description: at most 255 characters are allowed"));
+    // "Up to 255 characters in length. Allowed characters are a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*" (EC2 API
+    // reference, `IpRange`).
+    let fits = |one: char| one.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(one);
+    if text.is_some_and(|text| text.chars().count() > 255 || !text.chars().all(fits)) {
+        return Err(input.invalid("Invalid rule description. Valid descriptions are strings less than 256 characters from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"));
     }
     Ok(text.map(str::to_owned))
 }

@@ -3,6 +3,7 @@
 //!
 //! Source: IAM API reference.
 
+mod documents;
 mod listings;
 mod simulate;
 
@@ -13,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::Regex;
 use serde_json::{Value, json};
 
+use self::documents::{INLINE_SIZE, document, require_principals, size, too_large};
 use super::managed_policies::{self, ManagedPolicy};
 use super::tags;
 use crate::Quota;
@@ -87,6 +89,7 @@ fn create_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
         return Err(does_not_fit(input, "path", path, "begin and end with /"));
     }
     let trust = document(input, "AssumeRolePolicyDocument", 2048, "Principal")?;
+    require_principals(call, &trust)?;
     if call.world.iam.role(name).is_some() {
         return Err(ApiError::new("EntityAlreadyExists", format!("Role with name {name} already exists.")).status(409));
     }
@@ -103,7 +106,7 @@ fn create_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
         trust,
         description: description(input)?,
         max_session: max_session(input)?.unwrap_or(3600),
-        boundary: input.text("PermissionsBoundary")?.map(str::to_owned),
+        boundary: boundary_of(input)?,
         inline: std::collections::BTreeMap::new(),
         attached: Vec::new(),
         created: call.clock.now(),
@@ -139,6 +142,7 @@ fn update_role(call: &mut Call<'_>) -> Result<Value, ApiError> {
 
 fn update_assume_role_policy(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let trust = document(call.input, "PolicyDocument", 2048, "Principal")?;
+    require_principals(call, &trust)?;
     let visible_at = call.clock.after(PROPAGATION);
     let role = find_mut(call)?;
     role.trust = trust;
@@ -201,8 +205,13 @@ fn put_role_policy(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if !POLICY_NAME.is_match(name) {
         return Err(does_not_fit(input, "policyName", name, r"[\w+=,.@-]+, 1 to 128 characters"));
     }
-    let document = document(input, "PolicyDocument", 10_240, "Resource")?;
-    find_mut(call)?.inline.insert(name.to_owned(), document);
+    let document = document(input, "PolicyDocument", INLINE_SIZE, "Resource")?;
+    let role = find_mut(call)?;
+    let others = role.inline.iter().filter(|(other, _)| *other != name).map(|(_, text)| size(text));
+    if others.sum::<usize>() + size(&document) > INLINE_SIZE {
+        return Err(too_large("PolicyDocument", INLINE_SIZE));
+    }
+    role.inline.insert(name.to_owned(), document);
     Ok(json!({}))
 }
 
@@ -247,8 +256,9 @@ fn list_role_tags(call: &mut Call<'_>) -> Result<Value, ApiError> {
 }
 
 fn put_role_permissions_boundary(call: &mut Call<'_>) -> Result<Value, ApiError> {
-    let boundary = call.input.required("PermissionsBoundary")?;
-    find_mut(call)?.boundary = Some(boundary.to_owned());
+    call.input.required("PermissionsBoundary")?;
+    let boundary = boundary_of(call.input)?;
+    find_mut(call)?.boundary = boundary;
     Ok(json!({}))
 }
 
@@ -339,38 +349,27 @@ fn policy_arn(call: &Call<'_>) -> Result<String, ApiError> {
     managed_policies::find(arn).map(|_| arn.to_owned()).ok_or_else(|| no_policy(arn))
 }
 
-/// A policy document: JSON with statements that each have an effect, an action and `part`.
-fn document(input: Input<'_>, name: &str, limit: usize, part: &str) -> Result<String, ApiError> {
-    let text = input.required(name)?;
-    if text.chars().filter(|character| !character.is_whitespace()).count() > limit {
-        let message = format!("Cannot exceed quota for the size of {name}: {limit}");
-        return Err(ApiError::new("LimitExceeded", message).status(409));
-    }
-    let malformed = |message: &str| ApiError::new("MalformedPolicyDocument", message);
-    let document: Value = serde_json::from_str(text).map_err(|_| malformed("This policy contains invalid Json"))?;
-    let statements = match &document["Statement"] {
-        Value::Array(statements) if !statements.is_empty() => statements.iter().collect(),
-        statement @ Value::Object(_) => vec![statement],
-        _ => return Err(malformed("Syntax errors in policy.")),
-    };
-    for statement in statements {
-        let has = |name: &str| !statement[name].is_null() || !statement[format!("Not{name}")].is_null();
-        if !matches!(statement["Effect"].as_str(), Some("Allow" | "Deny")) || !has("Action") {
-            return Err(malformed("Syntax errors in policy."));
-        }
-        if !has(part) {
-            return Err(malformed(&format!("Policy statement must contain {part}s.").to_lowercase()));
-        }
-    }
-    Ok(text.to_owned())
-}
-
 fn description(input: Input<'_>) -> Result<Option<String>, ApiError> {
     let description = input.text("Description")?.unwrap_or_default();
-    if description.chars().count() > 1000 {
-        return Err(does_not_fit(input, "description", description, "at most 1000 characters"));
+    // "[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*" (IAM API reference, `CreateRole`).
+    let fits = |one: char| matches!(one, '\t' | '\n' | '\r' | ' '..='~' | '\u{a1}'..='\u{ff}');
+    if description.chars().count() > 1000 || !description.chars().all(fits) {
+        return Err(does_not_fit(input, "description", description, "at most 1000 characters of Latin-1"));
     }
     Ok((!description.is_empty()).then(|| description.to_owned()))
+}
+
+/// "The ARN of the managed policy that is used to set the permissions boundary", 20 to 2048 characters (IAM API reference,
+/// `CreateRole`).
+fn boundary_of(input: Input<'_>) -> Result<Option<String>, ApiError> {
+    let Some(arn) = input.text("PermissionsBoundary")? else { return Ok(None) };
+    if !(20..=2048).contains(&arn.chars().count()) {
+        return Err(does_not_fit(input, "permissionsBoundary", arn, "20 to 2048 characters"));
+    }
+    if !arn.starts_with("arn:") || !arn.contains(":policy/") {
+        return Err(ApiError::new("InvalidInput", format!("ARN {arn} is not valid.")));
+    }
+    Ok(Some(arn.to_owned()))
 }
 
 fn max_session(input: Input<'_>) -> Result<Option<i64>, ApiError> {

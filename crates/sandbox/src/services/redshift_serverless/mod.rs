@@ -21,6 +21,7 @@ use crate::call::{ApiError, Call, Codes, Input};
 use crate::router::{Operation, Protocol, Reach, Service};
 
 pub(crate) use namespaces::rotate_admin_password;
+pub(crate) use placement::{network_of, texts};
 pub(crate) use workgroups::CREATED as WORKGROUP_CREATED;
 
 pub(crate) const SERVICE: Service = Service {

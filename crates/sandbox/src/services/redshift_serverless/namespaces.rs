@@ -44,10 +44,11 @@ pub(super) fn create(call: &mut Call<'_>) -> Result<Value, ApiError> {
         return Err(input.invalid("You can't use adminUserPassword if manageAdminPassword is true."));
     }
     let database = input.text("dbName")?.map(str::to_owned);
-    if database.as_ref().is_some_and(|name| {
-        name.is_empty() || name.len() > 64 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_@.".contains(c))
-    }) {
-        return Err(input.invalid("dbName must have 1 to 64 letters, digits or underscores"));
+    if let Some(name) = &database {
+        check_identifier(input, "dbName", name, 127)?;
+    }
+    if let Some(name) = input.text("adminUsername")? {
+        check_identifier(input, "adminUsername", name, 128)?;
     }
     let id = Uuid::new_v4().to_string();
     let arn = call.place.arn("redshift-serverless", &format!("namespace/{id}"));
@@ -92,16 +93,32 @@ fn logs(input: Input<'_>) -> Result<Vec<String>, ApiError> {
     Ok(asked.into_iter().map(str::to_owned).collect())
 }
 
+/// "[a-zA-Z][a-zA-Z_0-9+.@-]*" of `DbName`, which has at most 127 characters, and `AdminUsername` (CloudFormation's public resource
+/// schema `AWS::RedshiftServerless::Namespace`; the length of the latter is that of `AWS::Redshift::Cluster`).
+fn check_identifier(input: Input<'_>, member: &str, name: &str, most: usize) -> Result<(), ApiError> {
+    let fits = name.len() <= most
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_+.@-".contains(c));
+    if fits {
+        return Ok(());
+    }
+    Err(input.invalid(format!(
+        "The {member} {name} must begin with a letter and have at most {most} letters, digits and _+.@-"
+    )))
+}
+
+/// The same schema's `AdminUserPassword`: a small letter, a capital letter and a digit, no spaces, quotes, /, @ and \.
 fn check_password(input: Input<'_>, password: &str) -> Result<(), ApiError> {
     let has = |test: fn(char) -> bool| password.chars().any(test);
     if (8..=64).contains(&password.len())
         && has(|c| c.is_ascii_uppercase())
         && has(|c| c.is_ascii_lowercase())
         && has(|c| c.is_ascii_digit())
+        && password.chars().all(|c| c.is_ascii_graphic() && !r#""'/@\"#.contains(c))
     {
         Ok(())
     } else {
-        Err(input.invalid("The admin password must be 8 to 64 characters long and contain at least one uppercase letter, one lowercase letter and one number."))
+        Err(input.invalid("The admin password must be 8 to 64 characters long and contain at least one uppercase letter, one lowercase letter and one number, and no spaces, quotes, slashes, backslashes or @."))
     }
 }
 
@@ -252,6 +269,7 @@ pub(super) fn update(call: &mut Call<'_>) -> Result<Value, ApiError> {
         return Err(input.invalid("adminUsername and adminUserPassword must be updated together."));
     }
     if let Some(admin) = input.text("adminUsername")? {
+        check_identifier(input, "adminUsername", admin, 128)?;
         admin.clone_into(&mut namespace.admin);
     }
     if let Some(password) = input.text("adminUserPassword")? {
@@ -275,7 +293,14 @@ pub(super) fn update(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if input.has("logExports") {
         namespace.log_exports = logs(input)?;
     }
-    namespace.lifecycle = Lifecycle::steady("MODIFYING").then(call.clock.after(MODIFYING), "AVAILABLE");
+    let done = call.clock.after(MODIFYING);
+    namespace.lifecycle = Lifecycle::steady("MODIFYING").then(done, "AVAILABLE");
+    // One changes with the other (hashicorp/terraform-provider-aws#26522).
+    for own in call.world.redshift_serverless.workgroups.values_mut().filter(|own| own.namespace == namespace.name) {
+        if own.lifecycle.at(now) == "AVAILABLE" && !own.lifecycle.ends() {
+            own.lifecycle = Lifecycle::steady("MODIFYING").then(done, "AVAILABLE");
+        }
+    }
     let shown = show(&namespace, now);
     call.world.redshift_serverless.namespaces.insert(namespace.name.clone(), namespace);
     Ok(json!({ "namespace": shown }))

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::call::{ApiError, Call};
+use crate::world::ec2::Ec2;
 use crate::world::redshift_serverless::Workgroup;
 
+/// Subnets, and security groups, that a workgroup may have.
+const MOST: usize = 32;
 /// Free addresses that each subnet needs.
 const FREE: u64 = 3;
 /// With enhanced VPC routing, by the largest base capacity that the number is enough for.
@@ -28,6 +31,11 @@ pub(super) fn chosen_subnets(call: &Call<'_>, needed: usize) -> Result<(Vec<Stri
     } else {
         asked.into_iter().map(str::to_owned).collect()
     };
+    // "maxItems" of `SubnetIds` and `SecurityGroupIds` (CloudFormation's public resource schema
+    // `AWS::RedshiftServerless::Workgroup`).
+    if chosen.len() > MOST {
+        return Err(input.invalid(format!("At most {MOST} subnets can be specified.")));
+    }
     let mut zones = BTreeSet::new();
     let mut vpcs = BTreeSet::new();
     for id in &chosen {
@@ -74,6 +82,9 @@ pub(super) fn security_groups(call: &Call<'_>, member: &str, vpc: &str) -> Resul
     if asked.is_empty() {
         return Ok(call.world.ec2.default_group(vpc).map(str::to_owned).into_iter().collect());
     }
+    if asked.len() > MOST {
+        return Err(call.input.invalid(format!("At most {MOST} security groups can be specified.")));
+    }
     for id in &asked {
         if call.world.ec2.security_groups.get(*id).is_none_or(|group| group.vpc_id != vpc) {
             return Err(call.input.invalid(format!("VPC Security group {id} does not exist in VPC {vpc}")));
@@ -83,13 +94,19 @@ pub(super) fn security_groups(call: &Call<'_>, member: &str, vpc: &str) -> Resul
 }
 
 /// The texts of a list of the body.
-pub(super) fn texts(body: &Map<String, Value>, member: &str) -> Vec<String> {
+pub(crate) fn texts(body: &Map<String, Value>, member: &str) -> Vec<String> {
     body.get(member)
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
         .filter_map(|id| id.as_str().map(str::to_owned))
         .collect()
+}
+
+/// The VPC of a workgroup.
+pub(crate) fn network_of(ec2: &Ec2, workgroup: &Workgroup) -> String {
+    let first = texts(&workgroup.body, "subnetIds").into_iter().next().unwrap_or_default();
+    ec2.subnets.get(&first).map(|subnet| subnet.vpc_id.clone()).unwrap_or_default()
 }
 
 /// Makes the network interfaces of a workgroup; their ids.
@@ -128,8 +145,7 @@ pub(super) fn move_network(call: &mut Call<'_>, workgroup: &mut Workgroup) -> Re
         let (chosen, _) = subnets(call, routed)?;
         workgroup.body.insert("subnetIds".to_owned(), json!(chosen));
     }
-    let first = texts(&workgroup.body, "subnetIds").into_iter().next().unwrap_or_default();
-    let vpc = call.world.ec2.subnets.get(&first).map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
+    let vpc = network_of(&call.world.ec2, workgroup);
     if call.input.has("securityGroupIds") {
         let groups = security_groups(call, "securityGroupIds", &vpc)?;
         workgroup.body.insert("securityGroupIds".to_owned(), json!(groups));

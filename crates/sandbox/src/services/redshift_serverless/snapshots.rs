@@ -50,6 +50,16 @@ pub(super) fn add(
     retention: i64,
     lifecycle: Lifecycle,
 ) -> Result<Option<Copying>, ApiError> {
+    // "[a-z][a-z0-9]*(-[a-z0-9]+)*", at most 255 characters (CloudFormation's public resource schema
+    // `AWS::RedshiftServerless::Namespace`, `FinalSnapshotName`).
+    let fits = name.len() <= 255
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .split('-')
+            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+    if !fits {
+        return Err(call.input.invalid(format!("Invalid snapshot name: {name}")));
+    }
     if call.world.redshift_serverless.snapshots.contains_key(name) {
         return Err(conflict(format!("Snapshot {name} already exists.")));
     }

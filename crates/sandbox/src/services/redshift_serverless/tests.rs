@@ -327,3 +327,88 @@ async fn capacity_runs_out_where_planted() {
     assert_eq!(code(call(&aws, "CreateWorkgroup", input).await), "InsufficientCapacityException");
     sandbox.shutdown().await;
 }
+
+/// "You can either specify individual query monitoring metrics (such as max_scan_row_count, max_query_execution_time) or use
+/// wlm_json_configuration to define query queues with rules, but not both. If you're using wlm_json_configuration, the maximum size of
+/// parameterValue is 8000 characters" (Redshift Serverless API reference, `ConfigParameter`); `trackName`: "^[a-zA-Z0-9_]+$".
+#[tokio::test]
+async fn a_workgroup_takes_only_values_that_redshift_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    call(&aws, "CreateNamespace", json!({"namespaceName": "club"})).await.unwrap();
+    let make = async |more: Value| {
+        let mut input = json!({"namespaceName": "club", "workgroupName": "club"});
+        input.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        code(call(&aws, "CreateWorkgroup", input).await)
+    };
+    let with = async |parameters: &[(&str, &str)]| {
+        let list: Vec<Value> =
+            parameters.iter().map(|(key, value)| json!({"parameterKey": key, "parameterValue": value})).collect();
+        make(json!({ "configParameters": list })).await
+    };
+    assert_eq!(make(json!({"trackName": "the latest"})).await, "ValidationException");
+    assert_eq!(make(json!({"subnetIds": vec!["subnet-0"; 33]})).await, "ValidationException");
+    for wrong in [("auto_mv", "maybe"), ("max_query_execution_time", "-5"), ("max_scan_row_count", "many")] {
+        assert_eq!(with(&[wrong]).await, "ValidationException", "{wrong:?}");
+    }
+    let queues = ("wlm_json_configuration", "[]");
+    assert_eq!(with(&[queues, ("max_query_execution_time", "60")]).await, "ValidationException");
+    assert_eq!(with(&[("wlm_json_configuration", &"x".repeat(8001))]).await, "ValidationException");
+    assert_eq!(with(&[queues, ("auto_mv", "false")]).await, "");
+    sandbox.shutdown().await;
+}
+
+/// "maxLength" 127 and the pattern "[a-zA-Z][a-zA-Z_0-9+.@-]*" of `DbName`, the pattern of `AdminUsername` and `AdminUserPassword`
+/// (CloudFormation's public resource schema `AWS::RedshiftServerless::Namespace`).
+#[tokio::test]
+async fn a_namespace_takes_names_and_passwords_as_its_schema_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    let make = async |more: Value| {
+        let mut input = json!({"namespaceName": "club"});
+        input.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        code(call(&aws, "CreateNamespace", input).await)
+    };
+    for name in ["", "9to5", "two words", &"d".repeat(128)] {
+        assert_eq!(make(json!({ "dbName": name })).await, "ValidationException", "{name}");
+    }
+    assert_eq!(make(json!({"adminUsername": "9x", "adminUserPassword": "Passw0rd1"})).await, "ValidationException");
+    for password in ["Passw0rd@", "Pass w0rd1", "Passw0rd/1", "Passw0rd'1", "passw0rd1", "Passw0r"] {
+        let input = json!({"adminUsername": "ann", "adminUserPassword": password});
+        assert_eq!(make(input).await, "ValidationException", "{password}");
+    }
+    assert_eq!(
+        make(json!({"dbName": "club-2.x", "adminUsername": "ann", "adminUserPassword": "Passw0rd#1"})).await,
+        ""
+    );
+    sandbox.shutdown().await;
+}
+
+/// One change at a time of a namespace and its workgroup: each is MODIFYING while the other changes (hashicorp/terraform-provider-aws
+/// #26522).
+#[tokio::test]
+async fn a_namespace_that_changes_takes_its_workgroup_along() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox_at(directory.path(), 60.0, &[]).await;
+    workgroup(&aws).await;
+    let update = json!({"namespaceName": "club", "logExports": ["userlog"]});
+    // Until the workgroup is made.
+    for _ in 0..1000 {
+        if call(&aws, "UpdateNamespace", update.clone()).await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let status = async || {
+        call(&aws, "GetWorkgroup", json!({"workgroupName": "club"})).await.unwrap()["workgroup"]["status"].clone()
+    };
+    assert_eq!(status().await, "MODIFYING");
+    for _ in 0..1000 {
+        if status().await == "AVAILABLE" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    call(&aws, "UpdateWorkgroup", json!({"workgroupName": "club", "port": 5440})).await.unwrap();
+    sandbox.shutdown().await;
+}

@@ -145,7 +145,7 @@ fn new_body(call: &Call<'_>) -> Result<Map<String, Value>, ApiError> {
         body.insert("extraComputeForAutomaticOptimization".to_owned(), json!(flag));
     }
     body.insert("ipAddressType".to_owned(), json!(input.text("ipAddressType")?.unwrap_or("ipv4")));
-    body.insert("trackName".to_owned(), json!(input.text("trackName")?.unwrap_or("current")));
+    body.insert("trackName".to_owned(), json!(track(input)?.unwrap_or("current")));
     body.insert("port".to_owned(), json!(port(input)?.unwrap_or(5439)));
     body.insert(
         "configParameters".to_owned(),
@@ -168,6 +168,17 @@ fn parameter<'a>(body: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     list.iter().find(|item| item["parameterKey"] == key)?["parameterValue"].as_str()
 }
 
+/// "^[a-zA-Z0-9_]+$", 1 to 256 characters (Redshift Serverless API reference, `CreateWorkgroup`).
+fn track(input: Input<'_>) -> Result<Option<&str>, ApiError> {
+    let track = input.text("trackName")?;
+    let fits =
+        |name: &str| (1..=256).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    match track {
+        Some(name) if !fits(name) => Err(input.invalid(format!("Invalid track name: {name}"))),
+        other => Ok(other),
+    }
+}
+
 fn port(input: Input<'_>) -> Result<Option<i64>, ApiError> {
     match input.integer("port")? {
         Some(port) if !(5431..=5455).contains(&port) && !(8191..=8215).contains(&port) => {
@@ -185,12 +196,38 @@ fn parameters(input: Input<'_>, base: &[(String, String)]) -> Result<Value, ApiE
         if !PARAMETERS.iter().any(|(known, _)| *known == key) && !QUERY_LIMITS.contains(&key) {
             return Err(input.invalid(format!("Invalid configuration parameter: {key}")));
         }
+        check_value(input, key, value)?;
         match all.iter_mut().find(|(known, _)| known == key) {
             Some((_, old)) => value.clone_into(old),
             None => all.push((key.to_owned(), value.to_owned())),
         }
     }
+    // "You can either specify individual query monitoring metrics … or use wlm_json_configuration … but not both" (Redshift
+    // Serverless API reference, `ConfigParameter`).
+    let given = input.structures("configParameters")?;
+    let keys: Vec<&str> = given.iter().filter_map(|item| item.text("parameterKey").ok().flatten()).collect();
+    if keys.contains(&QUEUES) && keys.iter().any(|key| key.starts_with("max_")) {
+        return Err(input.invalid("Query monitoring metrics and wlm_json_configuration can't be specified together."));
+    }
     Ok(all.into_iter().map(|(key, value)| json!({"parameterKey": key, "parameterValue": value})).collect())
+}
+
+/// The parameter with query queues.
+const QUEUES: &str = "wlm_json_configuration";
+/// Parameters that are on or off (Redshift management guide, "Amazon Redshift parameter groups").
+const SWITCHES: [&str; 5] =
+    ["auto_mv", "enable_case_sensitive_identifier", "enable_user_activity_logging", "require_ssl", "use_fips_ssl"];
+
+/// Whether a parameter can have a value: "If you're using wlm_json_configuration, the maximum size of parameterValue is 8000
+/// characters" (Redshift Serverless API reference, `ConfigParameter`).
+fn check_value(input: Input<'_>, key: &str, value: &str) -> Result<(), ApiError> {
+    let is_wrong = SWITCHES.contains(&key) && !["true", "false"].contains(&value)
+        || key.starts_with("max_") && value.parse::<u64>().is_err()
+        || key == QUEUES && value.chars().count() > 8000;
+    if is_wrong {
+        return Err(input.invalid(format!("Invalid value of configuration parameter {key}")));
+    }
+    Ok(())
 }
 
 /// Base and maximum capacity, and the price-performance target that excludes a base.
@@ -331,7 +368,7 @@ pub(super) fn update(call: &mut Call<'_>) -> Result<Value, ApiError> {
     if let Some(text) = input.text("ipAddressType")? {
         workgroup.body.insert("ipAddressType".to_owned(), json!(text));
     }
-    if let Some(track) = input.text("trackName")? {
+    if let Some(track) = track(input)? {
         // Another track begins with its next release, which the sandbox does not play.
         workgroup.body.shift_remove("pendingTrackName");
         if workgroup.body["trackName"] != json!(track) {

@@ -21,6 +21,7 @@ What the local AWS plays, as tables. This page is written from the tables of `cr
 that has a call is provoked by it. Write the page again with `TOWPATH_BLESS=1 cargo test -p towpath-sandbox --lib services::rules`.
 
 Not played: limits on the number of calls of services other than DMS, permissions of the caller, KMS, Lambda, Redshift's provisioned clusters,
+routes, network ACLs and the VPC endpoints that DMS needs in a private network,
 recovery points, assessment runs and validation of DMS, the growing and shrinking of DMS Serverless within its capacity units, and
 the text of logs (CloudWatch Logs keeps sizes only). An operation that is not played is refused by its name: `UnknownOperationException` (400) by the JSON services, `InvalidAction` (400) by EC2, IAM and STS, `NotImplemented` (501) by S3. It is never taken for
 another operation and has no effect. What nobody can make here is listed as empty where AWS has a list of it.
@@ -201,6 +202,18 @@ pub(super) const MACHINES: &[Machine] = &[
         test: "a_target_whose_role_is_not_with_the_namespace_fails_its_test",
     },
     Machine {
+        object: "replication task with a slot of one's own",
+        states: "starting → failed while the source endpoint names a slot (`SlotName`) and the task no `CdcStartPosition`",
+        source: "\"If the specified slot doesn't exist or the task doesn't have a valid CdcStartPosition setting, DMS raises an error\" (DMS API reference, `PostgreSQLSettings`)",
+        test: "a_slot_of_the_user_s_own_needs_a_position_to_start_at",
+    },
+    Machine {
+        object: "connection through security groups",
+        states: "testing → failed (\"Connection timed out\") while no rule lets the instance, or the capacity of a serverless replication, out to the port, or the workgroup in from it; no way between two VPCs but to a public workgroup",
+        source: "\"no inbound traffic is allowed until you add inbound rules to the security group\" (VPC user guide, \"Security group rules\"); DMS user guide, \"Using Amazon Redshift Serverless as a target\"",
+        test: "a_workgroup_is_reached_only_through_its_security_groups",
+    },
+    Machine {
         object: "replication task",
         states: "creating → ready; starting → running → stopped (`FULL_LOAD_ONLY_FINISHED`, `STOPPED_AFTER_FULL_LOAD`, `STOPPED_AFTER_CACHED_EVENTS`); stopping → stopped (`NORMAL`); starting → failed (`FATAL_ERROR`) where planted; running → failed when the namespace no longer has the role; running → stopped (`RECOVERABLE_ERROR`) → resumed, where planted; modifying → as before; deleting → gone",
         source: "DMS user guide, \"Working with AWS DMS tasks\"",
@@ -256,7 +269,7 @@ pub(super) const MACHINES: &[Machine] = &[
     },
     Machine {
         object: "workgroup",
-        states: "CREATING → AVAILABLE for a moment → MODIFYING → AVAILABLE; MODIFYING → AVAILABLE after each update",
+        states: "CREATING → AVAILABLE for a moment → MODIFYING → AVAILABLE; MODIFYING → AVAILABLE after each update, and with each of its namespace",
         source: "hashicorp/terraform-provider-aws#26522, #31048",
         test: "a_new_workgroup_is_available_twice_and_refuses_changes_before",
     },
@@ -313,7 +326,7 @@ const REDSHIFT_QUOTAS: &str = "\"Quotas and limits in Amazon Redshift\" (Redshif
 const VPC_QUOTAS: &str = "\"Amazon VPC quotas\" (VPC user guide)";
 const PRIVATELINK_QUOTAS: &str = "\"AWS PrivateLink quotas\" (AWS PrivateLink guide)";
 const IAM_QUOTAS: &str = "\"IAM and AWS STS quotas\" (IAM user guide)";
-const BUCKET_QUOTAS: &str = "\"General purpose bucket quotas\" (S3 user guide)";
+const BUCKET_QUOTAS: &str = "\"By default, you can create up to 10,000 general purpose buckets per AWS account\" (S3 user guide, \"General purpose bucket quotas, limitations, and restrictions\")";
 const DMS_TEST: &str = "dms_refuses_what_goes_beyond_its_quotas";
 const INSTANCE_TEST: &str = "an_instance_of_dms_takes_so_many_endpoints_and_tasks";
 const REDSHIFT_TEST: &str = "redshift_serverless_refuses_what_goes_beyond_its_quotas";
@@ -332,7 +345,7 @@ pub(super) const LIMITS: &[Limit] = &[
     limit(Quota::Endpoints, "endpoints", DMS_QUOTAS, DMS_TEST),
     limit(
         Quota::EndpointsPerInstance,
-        "endpoints that a replication instance has tested or carries in a task; what counts the guide does not say",
+        "endpoints that a replication instance has tested or carries in a task; the guide has the number (\"Endpoints per replication instance: 100\") and no AWS page says what counts: these two are what ties an endpoint to an instance",
         DMS_QUOTAS,
         INSTANCE_TEST,
     ),

@@ -6,6 +6,7 @@
 //! A row quotes or names its source. What happens beyond a refusal is in the tests that a row names.
 
 mod catalogue;
+mod forms;
 mod other;
 mod query;
 mod storage;
@@ -74,7 +75,7 @@ pub(super) struct Sql {
 }
 
 fn rules() -> impl Iterator<Item = &'static Rule> {
-    query::RULES.iter().chain(other::RULES).chain(storage::RULES)
+    query::RULES.iter().chain(other::RULES).chain(storage::RULES).chain(forms::RULES)
 }
 
 fn root() -> PathBuf {

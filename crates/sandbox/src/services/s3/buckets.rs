@@ -18,12 +18,19 @@ static NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$").expect("a constant pattern"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d+\.\d+\.\d+\.\d+$").expect("a constant pattern"));
 
+/// "Bucket names must not start with the prefix …", "must not end with the suffix …" (S3 user guide, "General purpose bucket naming
+/// rules").
+const BEGINNINGS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+const ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+
 /// The region that is meant when a bucket names none, and may not be named.
 const UNNAMED_REGION: &str = "us-east-1";
 
 pub(super) fn create(call: &mut Call<'_>, target: &Target<'_>) -> Result<Response, ApiError> {
     let name = &target.bucket;
-    if !NAME.is_match(name) || name.contains("..") || ADDRESS.is_match(name) || name.starts_with("xn--") {
+    let is_reserved =
+        BEGINNINGS.iter().any(|part| name.starts_with(part)) || ENDS.iter().any(|part| name.ends_with(part));
+    if !NAME.is_match(name) || name.contains("..") || ADDRESS.is_match(name) || is_reserved {
         return Err(ApiError::new("InvalidBucketName", "The specified bucket is not valid."));
     }
     let configuration = Element::read(&target.request.body);

@@ -71,6 +71,7 @@ fn create_secret(call: &mut Call<'_>) -> Result<Value, ApiError> {
     purge(call);
     let token = token(input)?;
     let value = value(call)?;
+    let (description, key) = (limited(input, "Description")?, limited(input, "KmsKeyId")?);
     if let Some(existing) = call.world.secretsmanager.secrets.get(name) {
         if existing.deleted.is_some() {
             let message =
@@ -87,8 +88,8 @@ fn create_secret(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let mut secret = StoredSecret {
         name: name.to_owned(),
         arn: call.place.arn("secretsmanager", &format!("secret:{name}-{}", random_text(6, ALPHABET))),
-        description: input.text("Description")?.map(str::to_owned),
-        kms_key: input.text("KmsKeyId")?.map(str::to_owned),
+        description: description.map(str::to_owned),
+        kms_key: key.map(str::to_owned),
         created: now,
         changed: now,
         deleted: None,
@@ -105,6 +106,15 @@ fn create_secret(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let answer = identity(&secret, version);
     call.world.secretsmanager.secrets.insert(name.to_owned(), secret);
     Ok(answer)
+}
+
+/// A member of at most 2048 characters (Secrets Manager API reference, `CreateSecret`).
+fn limited<'a>(input: Input<'a>, member: &str) -> Result<Option<&'a str>, ApiError> {
+    let text = input.text(member)?;
+    if text.is_some_and(|text| text.chars().count() > 2048) {
+        return Err(input.invalid(format!("The parameter {member} must have at most 2048 characters.")));
+    }
+    Ok(text)
 }
 
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -133,7 +143,7 @@ fn update_secret(call: &mut Call<'_>) -> Result<Value, ApiError> {
     let token = token(input)?;
     let new = value(call)?;
     let now = call.clock.now();
-    let (description, key) = (input.text("Description")?, input.text("KmsKeyId")?);
+    let (description, key) = (limited(input, "Description")?, limited(input, "KmsKeyId")?);
     let secret = living_mut(call)?;
     secret.changed = now;
     if let Some(description) = description {

@@ -78,6 +78,55 @@ async fn roles_refuse_as_iam_does() {
     sandbox.shutdown().await;
 }
 
+/// "Invalid principal in policy" while a role that is to be trusted is not there, or was made just now (`MalformedPolicyDocument`;
+/// hashicorp/terraform-provider-aws, `iam/role.go`, which tries again for two minutes).
+#[tokio::test]
+async fn a_role_trusts_only_roles_that_are_there_and_seen() {
+    let directory = tempfile::tempdir().unwrap();
+    // Ten seconds of propagation become half a second.
+    let (sandbox, aws) = crate::testing::sandbox_at(directory.path(), 20.0, &[]).await;
+    let trusting = async |arn: &str| {
+        let trust =
+            json!({"Statement": [{"Effect": "Allow", "Principal": {"AWS": [arn]}, "Action": "sts:AssumeRole"}]});
+        let form = [("RoleName", "second"), ("AssumeRolePolicyDocument", &trust.to_string())];
+        code(aws.query("iam:CreateRole", &form).await)
+    };
+    let first = "arn:aws:iam::111122223333:role/first";
+    assert_eq!(trusting(first).await, ("MalformedPolicyDocument".to_owned(), 400));
+    aws.make_role("first", &["dms.amazonaws.com"], "AmazonDMSRedshiftS3Role").await;
+    assert_eq!(trusting(first).await, ("MalformedPolicyDocument".to_owned(), 400), "nobody has seen it yet");
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    assert_eq!(trusting(first).await, (String::new(), 0));
+    sandbox.shutdown().await;
+}
+
+/// "Role policy size can't exceed 10,240 characters", white space not counted, of all policies in a role together ("IAM and AWS STS
+/// quotas"); `PermissionsBoundary`: 20 to 2048 characters (IAM API reference, `CreateRole`).
+#[tokio::test]
+async fn policies_in_a_role_have_a_size_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let (sandbox, aws) = sandbox(directory.path(), &[]).await;
+    aws.make_role("reader", &["dms.amazonaws.com"], "AmazonDMSRedshiftS3Role").await;
+    let put = async |name: &str, letters: usize| {
+        let resource = format!("arn:aws:s3:::{}", "b".repeat(letters));
+        let document = json!({"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}});
+        let form = [("RoleName", "reader"), ("PolicyName", name), ("PolicyDocument", &document.to_string())];
+        code(aws.query("iam:PutRolePolicy", &form).await)
+    };
+    assert_eq!(put("one", 6000).await, (String::new(), 0));
+    assert_eq!(put("two", 6000).await, ("LimitExceeded".to_owned(), 409));
+    assert_eq!(put("one", 9000).await, (String::new(), 0), "it takes the place of the first");
+    assert_eq!(put("two", 1000).await, (String::new(), 0));
+    let bound = async |arn: &str| {
+        code(aws.query("iam:PutRolePermissionsBoundary", &[("RoleName", "reader"), ("PermissionsBoundary", arn)]).await)
+            .0
+    };
+    assert_eq!(bound("short").await, "ValidationError");
+    assert_eq!(bound("arn:aws:iam::aws:role/NotAPolicy").await, "InvalidInput");
+    assert_eq!(bound("arn:aws:iam::aws:policy/PowerUserAccess").await, "");
+    sandbox.shutdown().await;
+}
+
 /// `CreateBucket`: a location constraint outside us-east-1; `BucketAlreadyOwnedByYou` (409); "an array of tags that you can
 /// apply to the bucket that you're creating" (`CreateBucketConfiguration`). `DeleteBucket`: "All objects ...
 /// must be deleted", else `BucketNotEmpty` (409). Conditional writes: `If-None-Match: *` on an object that exists is

@@ -1,5 +1,6 @@
 //! DMS as a client sees it over HTTP. Each rule is quoted where it is tested.
 
+mod network;
 mod rules;
 mod runs;
 mod scenes;
