@@ -312,7 +312,10 @@ impl Kind for UsageLimit {
 
     async fn tag(&self, object: &Object, tags: &Tags) -> Result<(), Fault> {
         let arn = text(object, "workgroup_arn").unwrap_or_default();
-        self.own(&arn, &object.identity, text(object, "id").as_deref(), tags).await
+        // Whose it is stands in one tag: where only the resource changes, the stack is said again.
+        let mut whole = object.tags.clone().unwrap_or_default();
+        whole.extend(tags.clone());
+        self.own(&arn, &object.identity, text(object, "id").as_deref(), &whole).await
     }
 
     fn examples(&self, _place: &Place) -> Vec<Example> {

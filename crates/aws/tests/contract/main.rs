@@ -273,6 +273,9 @@ async fn live_and_die(world: &World, kind: &dyn AnyKind, case: &Case) {
     if kind.facts().taggable {
         tag_once(world, kind, &what, &object).await;
     }
+    for resource in ["renamed", &case.name] {
+        give_to(world, kind, &what, &object, resource).await;
+    }
     for changed in &case.changed {
         change(world, kind, &what, &object.identity, changed).await;
     }
@@ -291,6 +294,15 @@ async fn tag_once(world: &World, kind: &dyn AnyKind, what: &str, object: &Object
     let tags = object.tags.unwrap_or_default();
     assert_eq!(tags.get("team").map(String::as_str), Some("club"), "{what} lost a tag it was given");
     assert!(tags.contains_key(tag::STACK), "{what} lost its owner when it was tagged");
+}
+
+/// Only what changes is sent, as where a resource is renamed.
+async fn give_to(world: &World, kind: &dyn AnyKind, what: &str, object: &Object, resource: &str) {
+    let object = world.ready(kind, &object.identity).await;
+    let changed = Tags::from([(tag::RESOURCE.to_owned(), resource.to_owned())]);
+    world.insist(what, || kind.tag(&object, &changed)).await;
+    let object = world.ready(kind, &object.identity).await;
+    assert_eq!(object.owner(), Some((world.place.stack.as_str(), resource)), "{what} is not given to another resource");
 }
 
 async fn change(world: &World, kind: &dyn AnyKind, what: &str, identity: &str, changed: &Value) {
