@@ -70,13 +70,10 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-towpath" = { "compare": "subset" }))]
     pub settings: Option<Map>,
-    /// Where change data capture begins: a log position or checkpoint. Excludes `cdc_start_time`.
+    /// Where change data capture begins: a log position or checkpoint. PostgreSQL has no position for a time ("PostgreSQL
+    /// as a source doesn't support a custom CDC start time", Database Migration Guide, "Ongoing Replication").
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cdc_start_position: Option<String>,
-    /// When change data capture begins, RFC 3339. PostgreSQL does not know: from it, use `cdc_start_position`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-towpath" = { "change": "write_only" }))]
-    pub cdc_start_time: Option<String>,
     /// Where it ends: `server_time:` or `commit_time:` and a time, e.g. `server_time:2026-02-09T12:12:12`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cdc_stop_position: Option<String>,
@@ -140,18 +137,6 @@ impl ReplicationTask {
         }
         was
     }
-}
-
-fn invalid(message: impl Into<String>) -> Fault {
-    Fault::local(FaultClass::Invalid, "dms/replication_task", message)
-}
-
-fn time(text: Option<&String>) -> Result<Option<aws_smithy_types::DateTime>, Fault> {
-    let parse = |text: &String| {
-        aws_smithy_types::DateTime::from_str(text, Format::DateTimeWithOffset)
-            .map_err(|error| invalid(format!("`cdc_start_time` is no RFC 3339 time: {error}")))
-    };
-    text.map(parse).transpose()
 }
 
 /// A task that failed before it ever ran was not made as it should be, and has no position to lose.
@@ -262,7 +247,6 @@ impl Kind for ReplicationTask {
             .table_mappings(spec.carried().mappings(Self::NAME)?)
             .set_replication_task_settings(spec.carried().settings())
             .set_cdc_start_position(spec.cdc_start_position.clone())
-            .set_cdc_start_time(time(spec.cdc_start_time.as_ref())?)
             .set_cdc_stop_position(spec.cdc_stop_position.clone())
             .set_task_data(spec.task_data.clone())
             .set_tags(Some(dms_common::sdk_tags(tags)))
@@ -289,7 +273,6 @@ impl Kind for ReplicationTask {
             .set_table_mappings(mappings)
             .set_replication_task_settings(settings)
             .set_cdc_start_position(spec.cdc_start_position.clone().filter(|_| changed("cdc_start_position")))
-            .set_cdc_start_time(time(spec.cdc_start_time.as_ref().filter(|_| changed("cdc_start_time")))?)
             .set_cdc_stop_position(spec.cdc_stop_position.clone().filter(|_| changed("cdc_stop_position")))
             .set_task_data(spec.task_data.clone().filter(|_| changed("task_data")))
             .send()
@@ -349,18 +332,8 @@ fn check(spec: &Spec) -> Vec<(String, String)> {
     let mut mistakes: Vec<(String, String)> = dms_common::check_name(spec.name.as_ref(), 255).into_iter().collect();
     mistakes.extend(spec.carried().check());
     let mut mistake = |field: &str, text: &str| mistakes.push((field.to_owned(), text.to_owned()));
-    if spec.mode == Mode::FullLoad && (spec.cdc_start_position.is_some() || spec.cdc_start_time.is_some()) {
+    if spec.mode == Mode::FullLoad && spec.cdc_start_position.is_some() {
         mistake("mode", "a full load has no position in the source's changes: use `full-load-and-cdc` or `cdc`");
-    }
-    if spec.cdc_start_position.is_some() && spec.cdc_start_time.is_some() {
-        mistake("cdc_start_time", "`cdc_start_position` and `cdc_start_time` both say where changes begin");
-    }
-    if time(spec.cdc_start_time.as_ref()).is_err() {
-        mistake("cdc_start_time", "write a time as RFC 3339, e.g. 2026-02-09T12:00:00Z");
-    } else if spec.cdc_start_time.is_some() {
-        // "PostgreSQL as a source doesn't support a custom CDC start time. This is because the PostgreSQL database engine doesn't
-        // have a way to map a timestamp to an LSN" (Database Migration Guide, "Ongoing Replication"); all sources here are PostgreSQL.
-        mistake("cdc_start_time", "PostgreSQL knows no position for a time: write `cdc_start_position`");
     }
     if spec.cdc_stop_position.as_ref().is_some_and(|position| !is_stop(position)) {
         let rule = "write `server_time:` or `commit_time:` and a time, e.g. server_time:2026-02-09T12:12:12";
@@ -450,14 +423,7 @@ mod tests {
         assert_eq!(fields(json!({ "tables": [{ "schema": "a", "include": [] }] })), ["tables"]);
         assert_eq!(fields(json!({ "tables": [{ "schema": "a", "rename_schema": "_a" }] })), ["tables"]);
         assert_eq!(fields(json!({ "tables": [{ "schem": "a" }] })), ["tables"]);
-        assert_eq!(
-            fields(json!({ "tables": [{ "schema": "a" }], "cdc_start_time": "yesterday" })),
-            ["mode", "cdc_start_time"]
-        );
-        // "PostgreSQL as a source doesn't support a custom CDC start time" (Database Migration Guide, "Ongoing Replication").
-        let at_a_time =
-            json!({ "mode": "cdc", "tables": [{ "schema": "a" }], "cdc_start_time": "2026-01-01T00:00:00Z" });
-        assert_eq!(fields(at_a_time), ["cdc_start_time"]);
+        assert_eq!(fields(json!({ "tables": [{ "schema": "a" }], "cdc_start_position": "0/1" })), ["mode"]);
         assert!(fields(json!({ "tables": [{ "schema": "a" }] })).is_empty());
     }
 }

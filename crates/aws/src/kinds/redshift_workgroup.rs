@@ -481,7 +481,7 @@ fn check_parameters(parameters: &BTreeMap<String, Parameter>) -> Vec<(String, St
     for (key, parameter) in parameters {
         let value = parameter.to_text();
         let is_limit = key.starts_with("max_");
-        if SWITCHES.contains(&key.as_str()) && !["true", "false"].contains(&value.as_str()) {
+        if SWITCHES.contains(&key.as_str()) && !["true", "false"].contains(&value.to_lowercase().as_str()) {
             mistake(key, "write true or false");
         } else if is_limit && value.parse::<u64>().is_err() {
             mistake(key, "a limit of queries is a whole number");

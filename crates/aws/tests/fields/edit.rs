@@ -110,7 +110,7 @@ impl Edit {
 
     /// Whether the values differ only in what cannot be read back.
     fn is_unread(&self) -> bool {
-        ["value", "generate", "cdc_start_time"].contains(&self.field) || {
+        ["value", "generate"].contains(&self.field) || {
             let unread = |member: &str| ["password", "url"].contains(&member);
             let touched = self.touched();
             let mut members = touched.iter().filter_map(|path| path.split_once('.')).peekable();

@@ -203,14 +203,12 @@ const SCHEMAS: &[Schema] = &[
             ("mappings", "TableMappings"),
             ("settings", "ReplicationTaskSettings"),
             ("cdc_start_position", "CdcStartPosition"),
-            ("cdc_start_time", "CdcStartTime"),
             ("cdc_stop_position", "CdcStopPosition"),
             ("task_data", "TaskData"),
         ],
         deviations: &[
             ("name", KEEPS_ITS_NAME),
             ("instance", "MoveReplicationTask moves a task, which CloudFormation does not use"),
-            ("cdc_start_time", "DescribeReplicationTasks has no such member"),
         ],
     },
     Schema {

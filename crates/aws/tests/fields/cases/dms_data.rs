@@ -210,7 +210,6 @@ pub(super) fn replication_task() -> Vec<Sheet> {
             edit("mappings", mapped("one"), mapped("two")).with(json!({ "tables": null })).twins(&["tables"]).needed(),
             edit("settings", commit_rate(20_000), commit_rate(30_000)),
             edit("cdc_start_position", json!("0/1000000"), json!("0/2000000")),
-            edit("cdc_start_time", json!("2026-01-01T00:00:00Z"), json!("2026-02-01T00:00:00Z")),
             edit(
                 "cdc_stop_position",
                 json!("server_time:2027-01-01T00:00:00"),
