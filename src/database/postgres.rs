@@ -117,13 +117,10 @@ impl Postgres {
     async fn connect(&self) -> Result<Client, DatabaseError> {
         let limit = self.config.get_connect_timeout().copied().unwrap_or_default();
         let limit = limit * (1 + u32::try_from(self.config.get_hosts().len()).unwrap_or(1));
-        match tokio::time::timeout(limit, self.greet()).await {
-            Ok(client) => client,
-            Err(_) => {
-                let message = format!("it does not answer within {} s, though connections are taken", limit.as_secs());
-                Err(self.unreachable(&message, Obstacle::Mute))
-            }
-        }
+        tokio::time::timeout(limit, self.greet()).await.unwrap_or_else(|_| {
+            let message = format!("it does not answer within {} s, though connections are taken", limit.as_secs());
+            Err(self.unreachable(&message, Obstacle::Mute))
+        })
     }
 
     async fn greet(&self) -> Result<Client, DatabaseError> {

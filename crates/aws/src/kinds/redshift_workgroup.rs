@@ -120,10 +120,12 @@ pub enum Parameter {
 }
 
 impl Parameter {
+    /// The text that is sent and compared.
     fn to_text(&self) -> String {
         match self {
             Self::Switch(value) => value.to_string(),
             Self::Number(value) => value.to_string(),
+            Self::Text(value) if ["true", "false"].contains(&value.to_lowercase().as_str()) => value.to_lowercase(),
             Self::Text(value) => value.clone(),
         }
     }
@@ -481,7 +483,7 @@ fn check_parameters(parameters: &BTreeMap<String, Parameter>) -> Vec<(String, St
     for (key, parameter) in parameters {
         let value = parameter.to_text();
         let is_limit = key.starts_with("max_");
-        if SWITCHES.contains(&key.as_str()) && !["true", "false"].contains(&value.to_lowercase().as_str()) {
+        if SWITCHES.contains(&key.as_str()) && !["true", "false"].contains(&value.as_str()) {
             mistake(key, "write true or false");
         } else if is_limit && value.parse::<u64>().is_err() {
             mistake(key, "a limit of queries is a whole number");
