@@ -3,6 +3,8 @@
 //! In place, one concern per call: admin credentials, roles, log exports, key. Replacement: name
 //! and database. It holds all tables of the warehouse, so replacing or deleting it is refused
 //! unless the loss is agreed to. Costs its storage ($0.024 per GB-month).
+//!
+//! Long because each concern of a namespace is changed by a call of its own, in an order that only shows in one place.
 
 mod forms;
 

@@ -1,20 +1,10 @@
 //! Refusals of members by their form, where AWS says what it is: lengths, letters, numbers, words.
 
 use super::Proof::{Call, Test};
-use super::Rule;
+use super::{Rule, rule};
 
 const DMS: &str = "InvalidParameterValueException";
 const SERVERLESS: &str = "ValidationException";
-
-const fn rule(
-    service: &'static str,
-    code: &'static str,
-    when: &'static str,
-    source: &'static str,
-    proof: super::Proof,
-) -> Rule {
-    Rule { service, code, when, source, proof }
-}
 
 pub(super) const RULES: &[Rule] = &[
     rule(

@@ -37,6 +37,17 @@ pub(super) struct Rule {
     pub(super) proof: Proof,
 }
 
+/// A row of a table whose services differ.
+const fn rule(
+    service: &'static str,
+    code: &'static str,
+    when: &'static str,
+    source: &'static str,
+    proof: Proof,
+) -> Rule {
+    Rule { service, code, when, source, proof }
+}
+
 /// How a rule is shown.
 pub(super) enum Proof {
     /// This call is refused with the code. JSON services take a JSON text, query services a form, S3 a

@@ -1,22 +1,12 @@
 //! Refusals of the JSON services: DMS, Redshift Serverless, Redshift Data, Secrets Manager, tagging.
 
 use super::Proof::{Call, Never, Test};
-use super::Rule;
+use super::{Rule, rule};
 
 const REDSHIFT: &str = "Redshift Serverless API reference, errors of the operation";
 const DATA: &str = "Redshift Data API reference, errors of the operation";
 const LOGS: &str = "CloudWatch Logs API reference, errors of the operation";
 const SECRETS: &str = "Secrets Manager API reference, errors of the operation";
-
-const fn rule(
-    service: &'static str,
-    code: &'static str,
-    when: &'static str,
-    source: &'static str,
-    proof: super::Proof,
-) -> Rule {
-    Rule { service, code, when, source, proof }
-}
 
 pub(super) const RULES: &[Rule] = &[
     rule(
